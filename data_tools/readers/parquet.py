@@ -1,0 +1,110 @@
+"""Reads the parquet files described in the data folder's README (`image`, `split`, and a few label columns)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from data_tools.readers.picture import LabelledBox, Picture
+
+# A detector's own score above which its box is good enough to learn from (looked at: tight on single cars above it).
+PSEUDO_BOX_SCORE = 0.5
+
+_VEHICLE_LABELS = frozenset({"car", "suv", "truck", "bus", "van", "motorcycle", "vehicle"})
+
+
+def read(folder: Path, name: str) -> Iterator[Picture]:
+    """Yield the pictures of `folder/name.parquet`; nothing when the file is absent.
+
+    `name` is one of `cars196`, `detection`, `reid`, `plate_crops`, `plate_photos` and `drawn`.
+
+    Raises:
+        KeyError: `name` is none of these.
+    """
+    to_picture = _ROWS[name]
+    path = folder / f"{name}.parquet"
+    if not path.exists():
+        return
+    for batch in pq.ParquetFile(path).iter_batches(batch_size=64):
+        for row in batch.to_pylist():
+            yield to_picture(row)
+
+
+def read_pseudo_boxes(folder: Path) -> dict[str, tuple[LabelledBox, ...]]:
+    """Boxes that other detectors agree on, by picture path; teachers' answers, never to be evaluated on."""
+    path = folder / "vehicle_pseudo_boxes.parquet"
+    boxes: dict[str, tuple[LabelledBox, ...]] = {}
+    if path.exists():
+        for row in pq.read_table(path).to_pylist():
+            kept = zip(row["boxes"], row["scores"], strict=True)
+            boxes[row["path"]] = tuple(_box(b, "vehicle") for b, score in kept if score >= PSEUDO_BOX_SCORE)
+    return boxes
+
+
+def read_reid_teacher(folder: Path) -> dict[tuple[str, str], list[float]]:
+    """(source, path) -> the re-identification teachers' 256-d L2-normalised embedding."""
+    path = folder / "reid_teacher.parquet"
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    if path.exists():
+        for row in pq.read_table(path).to_pylist():
+            found[row["source"], row["path"]] = row["embedding"]
+    return found
+
+
+def _box(box: list[float], label: str) -> LabelledBox:
+    cx, cy, w, h = box
+    return LabelledBox((cx, cy, w, h), label)
+
+
+def _common(row: dict, source: str) -> dict:
+    return {
+        "encoded": row["image"]["bytes"],
+        "path": row["image"]["path"],
+        "source": source,
+        "split": row["split"],
+    }
+
+
+def _cars196(row: dict) -> Picture:
+    return Picture(**_common(row, "cars196"), type=row["type"], make=row["make"], model=row["name"])
+
+
+def _detection(row: dict) -> Picture:
+    labelled = zip(row["boxes"], row["labels"], strict=True)
+    boxes = tuple(_box(box, label) for box, label in labelled if label in _VEHICLE_LABELS)
+    return Picture(**_common(row, row["source"]), boxes=boxes, labelled_kinds=frozenset({"vehicle"}))
+
+
+def _reid(row: dict) -> Picture:
+    kind = None if row["type"] == "car" else row["type"]
+    return Picture(
+        **_common(row, "reid"), type=kind, vehicle_id=str(row["vehicle_id"]), camera_id=str(row["camera_id"])
+    )
+
+
+def _plate_crop(row: dict) -> Picture:
+    return Picture(**_common(row, row["source"]), plate_text=row["text"])
+
+
+def _plate_photo(row: dict) -> Picture:
+    boxes = tuple(_box(box, "plate") for box in row["boxes"])
+    return Picture(**_common(row, row["source"]), boxes=boxes, labelled_kinds=frozenset({"plate"}))
+
+
+def _drawn(row: dict) -> Picture:
+    boxes = [_box(box, label) for box, label in zip(row["boxes"], row["labels"], strict=True)]
+    boxes += [_box(box, "plate") for box in row["plate_boxes"] if box is not None]
+    return Picture(**_common(row, "drawn"), boxes=tuple(boxes), labelled_kinds=frozenset({"vehicle", "plate"}))
+
+
+_ROWS = {
+    "cars196": _cars196,
+    "detection": _detection,
+    "reid": _reid,
+    "plate_crops": _plate_crop,
+    "plate_photos": _plate_photo,
+    "drawn": _drawn,
+}

@@ -1,0 +1,1 @@
+"""Training of VehicleDINO: cached pictures, batched augmentation, losses with a mask per task, one loop."""

@@ -1,0 +1,76 @@
+"""Augmentation of whole batches of uint8 pictures on the device that trains: geometry by one resampling, then light."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def normalise(pictures: Tensor) -> Tensor:
+    """(N, 3, S, S) in [0, 1] -> ImageNet-normalised."""
+    mean = pictures.new_tensor(IMAGENET_MEAN).view(1, 3, 1, 1)
+    std = pictures.new_tensor(IMAGENET_STD).view(1, 3, 1, 1)
+    return (pictures - mean) / std
+
+
+def crop(pictures: Tensor, windows: Tensor, size: int) -> Tensor:
+    """Resample a window of each picture to size x size.
+
+    pictures (N, 3, H, W) float32; windows (N, 4) as x1, y1, x2, y2 in fractions of the picture, which may reach beyond
+    it (grey there) and may run backwards (mirrored). Averages over a grid twice as fine where the window is shrunk.
+    """
+    x1, y1, x2, y2 = windows.unbind(1)
+    theta = pictures.new_zeros(len(pictures), 2, 3)
+    theta[:, 0, 0], theta[:, 0, 2] = x2 - x1, x1 + x2 - 1
+    theta[:, 1, 1], theta[:, 1, 2] = y2 - y1, y1 + y2 - 1
+    shrunk = (windows[:, 2:] - windows[:, :2]).abs().max().item() * max(pictures.shape[-2:]) > 1.5 * size
+    fine = size * 2 if shrunk else size
+    grid = F.affine_grid(theta, [len(pictures), 3, fine, fine], align_corners=False)
+    # Grey outside the picture: sample around zero, then shift back.
+    sampled = F.grid_sample(pictures - 0.45, grid, mode="bilinear", padding_mode="zeros", align_corners=False) + 0.45
+    return F.avg_pool2d(sampled, 2) if shrunk else sampled
+
+
+def change_light(pictures: Tensor, generator: torch.Generator, strength: float) -> Tensor:
+    """Brightness, contrast and saturation of each picture by up to `strength`, and now and then all colour taken out.
+
+    pictures (N, 3, S, S) in [0, 1], and so is the answer.
+    """
+
+    def factors() -> Tensor:
+        drawn = torch.rand(len(pictures), 1, 1, 1, generator=generator).to(pictures.device)
+        return 1 + strength * (2 * drawn - 1)
+
+    grey = pictures.mean(dim=1, keepdim=True)
+    colour = factors() * (torch.rand(len(pictures), 1, 1, 1, generator=generator).to(pictures.device) > 0.2 * strength)
+    pictures = grey + (pictures - grey) * colour
+    middle = pictures.mean(dim=(1, 2, 3), keepdim=True)
+    return (middle + (pictures - middle) * factors()).mul(factors()).clamp(0, 1)
+
+
+def blur_some(pictures: Tensor, generator: torch.Generator, share: float) -> Tensor:
+    """Shrink and enlarge a share of the pictures by up to 3: soft, far or badly compressed ones."""
+    chosen = torch.rand(len(pictures), generator=generator) < share
+    if not chosen.any():
+        return pictures
+    size = pictures.shape[-1]
+    factor = 1 + 2 * torch.rand(1, generator=generator).item()
+    small = F.interpolate(pictures[chosen], scale_factor=1 / factor, mode="area", recompute_scale_factor=True)
+    pictures = pictures.clone()
+    pictures[chosen] = F.interpolate(small, size=(size, size), mode="bilinear", align_corners=False)
+    return pictures
+
+
+def erase_some(pictures: Tensor, generator: torch.Generator, share: float) -> Tensor:
+    """Random erasing (Zhong et al., arXiv 1708.04896): a grey rectangle over up to a quarter of a share of pictures."""
+    pictures = pictures.clone()
+    size = pictures.shape[-1]
+    for index in torch.nonzero(torch.rand(len(pictures), generator=generator) < share).flatten().tolist():
+        w, h = (torch.rand(2, generator=generator) * 0.4 + 0.1).mul(size).int().tolist()
+        x, y = (torch.rand(2, generator=generator) * size).int().tolist()
+        pictures[index, :, y : y + h, x : x + w] = 0.45
+    return pictures

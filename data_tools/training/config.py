@@ -1,0 +1,85 @@
+"""A training run's settings, read from TOML; unknown keys are refused."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from data_tools.training.data import Mixture
+from data_tools.training.loop import Schedule
+from vehicle_demo.models.vehicledino import PRESETS
+
+CONFIG_FOLDER = Path(__file__).parent / "configs"
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """The distillation phase of the backbone."""
+
+    batch_size: int
+    schedule: Schedule
+
+
+@dataclass(frozen=True)
+class PhaseConfig:
+    """One phase of joint training at one picture size (pixels)."""
+
+    name: str
+    image_size: int
+    mixture: Mixture
+    schedule: Schedule
+    freeze_normalisation: bool = False
+    drawn_scenes: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A whole run. Without `pretrain` the backbone starts from timm's pretrained weights."""
+
+    preset: str
+    seed: int
+    phases: tuple[PhaseConfig, ...]
+    pretrain: PretrainConfig | None = None
+
+
+def load_config(name_or_path: str) -> TrainingConfig:
+    """A shipped config by name (`nano`) or a TOML file by path.
+
+    Raises:
+        FileNotFoundError: there is no such config.
+        ValueError: a key is unknown or missing, or the preset is none of ours.
+    """
+    path = Path(name_or_path)
+    if not path.suffix:
+        path = CONFIG_FOLDER / f"{name_or_path}.toml"
+    if not path.exists():
+        shipped = ", ".join(sorted(p.stem for p in CONFIG_FOLDER.glob("*.toml")))
+        raise FileNotFoundError(f"There is no training config {name_or_path}. Shipped ones: {shipped}.")
+    values = tomllib.loads(path.read_text())
+    if values.get("preset") not in PRESETS:
+        raise ValueError(f"{path}: preset must be one of {', '.join(PRESETS)}.")
+    if "pretrain" in values:
+        values["pretrain"] = _schedule_inside(PretrainConfig, values["pretrain"])
+    values["phases"] = tuple(
+        _schedule_inside(PhaseConfig, {**phase, "mixture": _build(Mixture, phase.get("mixture", {}))})
+        for phase in values.get("phases", [])
+    )
+    return _build(TrainingConfig, values)
+
+
+def _schedule_inside(kind: type[_T], values: Mapping[str, Any]) -> _T:
+    return _build(kind, {**values, "schedule": _build(Schedule, values.get("schedule", {}))})
+
+
+def _build(kind: type[_T], values: Mapping[str, Any]) -> _T:
+    unknown = sorted(set(values) - {field.name for field in fields(kind)})  # type: ignore[arg-type]
+    if unknown:
+        raise ValueError(f"Unknown training settings in {kind.__name__}: {', '.join(unknown)}.")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ValueError(f"Training settings are missing in {kind.__name__}: {error}.") from error

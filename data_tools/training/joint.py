@@ -1,0 +1,49 @@
+"""Second phase and later: all tasks together on the whole network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from data_tools.training.data import Batch
+from data_tools.training.loop import Losses
+from vehicle_demo.models.losses import DetectionLoss, TargetKinds, attribute_losses
+from vehicle_demo.models.vehicledino import VehicleDINO
+
+# Detection losses sum over every layer, the denoising groups and the proposals; the others are one term each.
+_WEIGHTS = {"vfl": 0.5, "bbox": 2.5, "giou": 1.0, "type": 0.5, "make": 1.0, "model": 1.5, "reid": 4.0, "plate": 1.0}
+
+
+class JointLosses(Losses):
+    """Detection on the batch's scenes, attributes on all of it, each where it is labelled."""
+
+    def __init__(self, model: VehicleDINO, kinds: TargetKinds, freeze_normalisation: bool) -> None:
+        super().__init__()
+        self.model = model
+        self.detection = DetectionLoss(model.decoder.config, kinds)
+        # Weights of the parts are set here, once, not also by the criterion.
+        self.detection.weight_dict = dict.fromkeys(self.detection.weight_dict, 1.0)
+        self._freeze_normalisation = freeze_normalisation
+
+    def train(self, mode: bool = True) -> JointLosses:
+        """With `freeze_normalisation`, batch norms keep the statistics that serving will use."""
+        super().train(mode)
+        if mode and self._freeze_normalisation:
+            for module in self.model.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
+
+    def forward(self, batch: Any) -> dict[str, Tensor]:
+        """batch: `data.Batch` -> weighted losses by task."""
+        assert isinstance(batch, Batch)
+        batch = batch.to(self.model.decoder.attribute_query.device)
+        encoded = self.model.encode(batch.images.contiguous(memory_format=torch.channels_last))
+        losses = {}
+        if batch.scenes:
+            found = self.model.detect(encoded, slice(0, batch.scenes), batch.targets)
+            losses |= self.detection.of(found, batch.targets)
+        losses |= attribute_losses(self.model.describe(encoded), batch.labels)
+        return {name: _WEIGHTS[name] * value for name, value in losses.items()}

@@ -1,0 +1,1 @@
+"""VehicleDINO Studio: recognise, search, correct and retrain on pictures of vehicles."""

@@ -1,0 +1,63 @@
+"""The heads that read one vehicle: body type, make, model, re-identification embedding and plate characters."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vehicle_demo.models.neck import sinusoidal_positions
+
+PLATE_SLOTS = 8
+PLATE_CHARACTERS = 37  # 0-9, A-Z, blank
+
+
+class AttributeHeads(nn.Module):
+    """Linear heads on one feature vector a picture, joined from the attribute query and the pooled backbone.
+
+    The query sees where things are in the encoder's maps, the pooled feature sees everything once; the sum of both
+    projections is the graph's `attribute_features`, on which retraining fits new heads.
+    """
+
+    def __init__(
+        self, query_width: int, pooled_width: int, features: int, types: int, makes: int, models: int, embedding: int
+    ) -> None:
+        super().__init__()
+        self.from_query = nn.Linear(query_width, features)
+        self.from_pooled = nn.Linear(pooled_width, features)
+        self.normalise = nn.LayerNorm(features)
+        self.dropout = nn.Dropout(0.1)
+        self.types = nn.Linear(features, types)
+        self.makes = nn.Linear(features, makes)
+        self.models = nn.Linear(features, models)
+        self.embedding = nn.Linear(features, embedding)
+
+    def forward(self, query: Tensor, pooled: Tensor) -> dict[str, Tensor]:
+        """query (N, query_width), pooled (N, pooled_width) -> logits (N, K), `reid_embeds` (N, E) with unit L2 norm."""
+        features = self.normalise(self.from_query(query) + self.from_pooled(pooled))
+        dropped = self.dropout(features)
+        return {
+            "attribute_features": features,
+            "vehicle_types": self.types(dropped),
+            "makes": self.makes(dropped),
+            "models": self.models(dropped),
+            "reid_embeds": F.normalize(self.embedding(dropped), dim=-1),
+        }
+
+
+class PlateHead(nn.Module):
+    """Eight character slots that look over the finest map, one transformer decoder layer deep."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.slots = nn.Parameter(torch.randn(1, PLATE_SLOTS, width) * 0.02)
+        self.place = nn.Linear(width, width)
+        self.layer = nn.TransformerDecoderLayer(width, heads, 2 * width, dropout=0.0, batch_first=True, norm_first=True)
+        self.characters = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, PLATE_CHARACTERS))
+
+    def forward(self, query: Tensor, finest: Tensor) -> Tensor:
+        """query (N, width), finest map (N, width, H, W) -> logits (N, 8, 37)."""
+        _, width, rows, columns = finest.shape
+        places = self.place(sinusoidal_positions(rows, columns, width, finest.device, finest.dtype))
+        tokens = finest.flatten(2).transpose(1, 2) + places
+        return self.characters(self.layer(self.slots + query.unsqueeze(1), tokens))

@@ -1,0 +1,34 @@
+"""Plate characters: the network's 8 x 37 logits -> text with a confidence for each character."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vehicle_demo.recognition.results import Box, Character, PlateReading
+
+SLOTS = 8
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+BLANK = len(ALPHABET)
+
+
+def read_slots(logits: np.ndarray, box: Box | None) -> PlateReading | None:
+    """Decode the slots of one plate.
+
+    Args:
+        logits: (8, 37) float32; columns 0-9, A-Z, blank.
+        box: where the plate is, in pixels of the picture; None when only the vehicle is known.
+
+    Returns:
+        The text of the slots that are not blank, and as its score the product of the best probabilities of all slots,
+        blanks included: how likely it is that nothing was misread, were the slots independent. None when all are blank.
+    """
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = shifted / shifted.sum(axis=1, keepdims=True)
+    best = probabilities.argmax(axis=1)
+    scores = probabilities.max(axis=1)
+    characters = tuple(
+        Character(ALPHABET[index], float(score)) for index, score in zip(best, scores, strict=True) if index != BLANK
+    )
+    if not characters:
+        return None
+    return PlateReading("".join(c.character for c in characters), float(scores.prod()), box, characters)
