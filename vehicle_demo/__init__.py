@@ -1,1 +1,1 @@
-"""VehicleDINO Studio: recognise, search, correct and retrain on pictures of vehicles."""
+"""VehicleDINO Studio: recognise, search, correct and retrain."""

@@ -1,101 +1,121 @@
-"""Whatever a person hands in -> an upright RGB picture, or one sentence why not.
-
-Bytes and pixels are limited before anything is decoded, so that a small file cannot unfold into gigabytes.
-"""
+"""Whatever a visitor drops -> an upright RGB picture, or one sentence why not."""
 
 from __future__ import annotations
 
 import io
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageFile
-from pillow_heif import register_heif_opener
+import pillow_heif
+from PIL import Image, ImageOps
 
+pillow_heif.register_heif_opener()
+
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "HEIF", "AVIF")
 MAX_BYTES = 32 * 1024 * 1024
 MAX_PIXELS = 64_000_000
 MIN_SIDE = 16
 MAX_ASPECT = 20
-
-Source = Image.Image | bytes | bytearray | memoryview | str | Path
-
 _READABLE = "JPEG, PNG, WebP, BMP, GIF, TIFF, HEIC and AVIF"
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "HEIF", "AVIF")
-_OPENED_AS = {*_FORMATS, "MPO", "DIB"}  # a JPEG of several pictures calls itself MPO
-
-_EXIF_ORIENTATION = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-# Thumbnails and depth maps of a HEIC are never looked at. All plugins are loaded now, while one thread runs.
-register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
-Image.init()
-# Our own limit is the tighter one; Pillow's would only put a second, puzzling line into the log.
+# The limits above are checked from the header, before anything is decoded, and are stricter than Pillow's own warning.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class ImageError(ValueError):
-    """A picture that is not let in; the message is a sentence for the person who sent it."""
+    """A picture that cannot be used; its message is a sentence for the visitor."""
 
 
-def open_image(source: Source) -> Image.Image:
-    """Opens a picture, turns it upright by its EXIF orientation and makes it RGB.
-
-    Transparency is laid over white; 16-bit and floating-point greys are scaled, not clipped; of an animation the first
-    frame is taken. What comes back carries no metadata, so opening it again changes nothing.
+def open_image(source: Image.Image | bytes | str | Path) -> Image.Image:
+    """Open, check, turn upright and convert a picture.
 
     Args:
-        source: the bytes of a file, its path, or a Pillow image (limited and converted like the rest).
+        source: encoded bytes, a file's path, or a Pillow image. Of animations the first frame counts.
 
     Returns:
-        A loaded Pillow image of mode RGB.
+        An RGB Pillow image, EXIF orientation applied, transparency laid over white, 16-bit values scaled to 8.
 
     Raises:
-        ImageError: over 32 MB or 64 megapixels, a side under 16 pixels, one side over 20 times the other, a format that
-            is not read, or a file that is damaged or cannot be found.
+        ImageError: the file is missing, empty, too large, broken, or no picture of a kind we read.
     """
-    image = source if isinstance(source, Image.Image) else _identify(_read(source))
-    if image.format is not None and image.format not in _OPENED_AS:
-        raise ImageError(f"{image.format} pictures are not read here. Please use one of {_READABLE}.")
-    _check_size(*image.size)
-    try:
-        image.load()
-        _check_size(*image.size)  # a HEIC tells its true size only now
-        upright = _turn_upright(image)
-        rgb = _to_rgb(upright)
-    except ImageError:
-        raise
-    except MemoryError:
-        raise ImageError("The picture needs more memory than there is. Please send a smaller one.") from None
-    except Exception:  # a damaged file makes a decoder fail in many ways, none of which helps the visitor
-        raise ImageError("The picture is damaged or incomplete. Please save it again or send another one.") from None
-    if rgb is image:
-        return image
-    rgb.info = {}
-    return rgb
+    if isinstance(source, Image.Image):
+        _check_size(source)
+        return _upright_rgb(source)
+    with _open_file(source) as file:
+        try:
+            with Image.open(file, formats=FORMATS) as image:
+                _check_size(image)
+                return _upright_rgb(image)
+        except ImageError:
+            raise
+        except Image.DecompressionBombError as error:
+            raise ImageError(_too_many_pixels()) from error
+        except Image.UnidentifiedImageError as error:
+            raise ImageError(f"This file is not a picture we can read. Use one of {_READABLE}.") from error
+        # Decoders raise all sorts on damaged files: OSError, SyntaxError, ValueError, EOFError, struct.error, ...
+        except Exception as error:
+            raise ImageError("This picture is damaged or cut short. Save it again and try once more.") from error
 
 
-def _read(source: bytes | bytearray | memoryview | str | Path) -> bytes:
-    if isinstance(source, (bytes, bytearray, memoryview)):
+def _open_file(source: bytes | str | Path) -> BinaryIO:
+    if isinstance(source, bytes):
         _check_bytes(len(source))
-        return bytes(source)
-    if not isinstance(source, (str, Path)):
-        raise ImageError(f"A picture is a file, its bytes or an image, not a {type(source).__name__}.")
+        return io.BytesIO(source)
     path = Path(source)
     try:
-        if not path.is_file():
-            raise ImageError(f"There is no picture file named {path.name!r}.")
         _check_bytes(path.stat().st_size)
-        return path.read_bytes()
-    except (OSError, ValueError):
-        if isinstance(error := _current_error(), ImageError):
-            raise
-        raise ImageError(f"The picture file {path.name!r} cannot be read.") from error
+        return path.open("rb")
+    except OSError as error:
+        raise ImageError("The picture's file could not be opened. Choose it again.") from error
+
+
+def _check_bytes(size: int) -> None:
+    if size == 0:
+        raise ImageError("This file is empty. Choose another picture.")
+    if size > MAX_BYTES:
+        raise ImageError(f"This file has {size / 2**20:.0f} MB; the limit is {MAX_BYTES // 2**20} MB. Save it smaller.")
+
+
+def _too_many_pixels() -> str:
+    return f"This picture has too many pixels; the limit is {MAX_PIXELS // 10**6} megapixels. Make it smaller."
+
+
+def _check_size(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(_too_many_pixels())
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"This picture is {width} x {height} pixels; each side needs at least {MIN_SIDE}.")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ImageError(f"This picture is too narrow: its sides may differ by a factor of {MAX_ASPECT} at most.")
+
+
+def _upright_rgb(image: Image.Image) -> Image.Image:
+    image.seek(0)
+    return _to_rgb(ImageOps.exif_transpose(image))
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image.copy()
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_to_8_bits(np.asarray(image)), "L").convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _to_8_bits(values: np.ndarray) -> np.ndarray:
+    """Scale by the format's range: 16-bit integers by 257, floats in [0, 1] by 255, other values by their own range."""
+    values = np.nan_to_num(values.astype(np.float32))
+    top = float(values.max(initial=0))
+    if top <= 1:
+        scale = 255.0
+    elif top <= 255:
+        scale = 1.0
+    else:
+        scale = 255.0 / max(65535.0, top)
+    return (values * scale).clip(0, 255).astype(np.uint8)

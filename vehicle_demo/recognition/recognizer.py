@@ -1,0 +1,284 @@
+"""A picture -> every vehicle in it, described."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from vehicle_demo.recognition.checkpoint import Checkpoint, labels_from_metadata, load_checkpoint
+from vehicle_demo.recognition.graph import Graph
+from vehicle_demo.recognition.images import open_image
+from vehicle_demo.recognition.plates import read_slots
+from vehicle_demo.recognition.results import Box, PlateReading, Recognition, Scored, Vehicle
+
+# A DETR gives each object one query; two queries on nearly the same box are one object seen as two categories.
+_SAME_OBJECT = 0.75
+_RANKED = 5
+_COUNTED = {"categories": "det_classes", "types": "vehicle_types", "makes": "makes", "models": "models"}
+
+ImageSource = Image.Image | bytes | str | Path
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One detected vehicle: its box in pixels, category number and score in [0, 1]."""
+
+    box: Box
+    category: int
+    score: float
+
+
+class Recognizer:
+    """One checkpoint, ready to run. Safe to share between threads; build it once."""
+
+    def __init__(self, checkpoint: Checkpoint, graph: Graph) -> None:
+        counts = {kind: graph.count(tensor) for kind, tensor in _COUNTED.items()}
+        labels = checkpoint.labels
+        if labels == type(labels)():
+            labels = labels_from_metadata(graph.metadata)
+        known = {kind: count if count is not None else len(getattr(labels, kind)) for kind, count in counts.items()}
+        self.checkpoint = replace(checkpoint, labels=labels.completed(known))
+        self.graph = graph
+
+    @classmethod
+    def from_checkpoint(cls, source: str | Path, precision: str = "fp32", threads: int | None = None) -> Recognizer:
+        """Load a checkpoint.
+
+        Args:
+            source: a folder, an `.onnx` file, or a Hub model as `owner/name` or `owner/name:file.onnx`.
+            precision: `fp32` or `int8`. A single `.onnx` file is run as it is.
+            threads: CPU threads of one run; by default as many as this process may use.
+
+        Raises:
+            CheckpointError: the checkpoint is missing, cannot be fetched, or does not hold together.
+        """
+        checkpoint = load_checkpoint(source)
+        if str(source).endswith(".onnx"):
+            (precision,) = checkpoint.graphs
+        return cls(checkpoint, Graph(checkpoint.graph_path(precision), threads))
+
+    @property
+    def input_size(self) -> int:
+        """Side in pixels of the square that the graph takes."""
+        return self.graph.input_size
+
+    def run_graph(self, pictures: Sequence[np.ndarray] | np.ndarray) -> dict[str, np.ndarray]:
+        """(N, 3, S, S) float32, as `graph.prepare` makes them -> the graph's outputs by name."""
+        return self.graph.run(pictures)
+
+    def recognize(self, image: ImageSource) -> Recognition:
+        """Find and describe every vehicle in one picture.
+
+        Vehicles come down to the checkpoint's `detection_floor`, the largest first; `Recognition.above` hides the unsure.
+
+        Raises:
+            ImageError: the picture cannot be used.
+        """
+        return self.recognize_batch([image])[0]
+
+    def recognize_batch(self, images: Sequence[ImageSource]) -> list[Recognition]:
+        """`recognize` for several pictures: one whole-picture pass, one over all crops, one over all plates.
+
+        Timings in ms are those of the batch divided by its size. Raises ImageError as soon as one cannot be used.
+        """
+        if not images:
+            return []
+        clock = _Clock(len(images))
+        with clock.measuring("decode"):
+            pictures = [open_image(image) for image in images]
+        with clock.measuring("detect"):
+            whole = self.graph.run([self.graph.prepare(picture) for picture in pictures])
+            found = [self._detections(whole, row, picture.size) for row, picture in enumerate(pictures)]
+        with clock.measuring("attributes"):
+            described = self._describe(pictures, whole, found)
+        with clock.measuring("plates"):
+            plates = self._read_plates(pictures, found, described)
+        return [
+            self._recognition(picture, found[row], described[row], plates[row], clock.spent())
+            for row, picture in enumerate(pictures)
+        ]
+
+    def _detections(self, outputs: Mapping[str, np.ndarray], row: int, size: tuple[int, int]) -> list[Detection]:
+        boxes, scores, categories = decode_boxes(outputs["det_boxes"][row], outputs["det_classes"][row], size)
+        limits = self.checkpoint.thresholds
+        kept: list[Detection] = []
+        for index in np.argsort(-scores, kind="stable"):
+            if scores[index] < limits.detection_floor or len(kept) == self.checkpoint.max_vehicles:
+                break
+            box = Box(*(float(side) for side in boxes[index]))
+            if box.x2 - box.x1 < 2 or box.y2 - box.y1 < 2:
+                continue
+            if all(overlap(box, other.box) < _SAME_OBJECT for other in kept):
+                kept.append(Detection(box, int(categories[index]), float(scores[index])))
+        return sorted(kept, key=lambda detection: -detection.box.area)
+
+    def _describe(
+        self, pictures: list[Image.Image], whole: Mapping[str, np.ndarray], found: list[list[Detection]]
+    ) -> list[list[_Described]]:
+        """The graph's outputs for every detection, from its own crop or, for a picture that is one vehicle, from the whole."""
+        described: list[list[_Described]] = [[] for _ in pictures]
+        crops: list[np.ndarray] = []
+        places: list[tuple[int, Box]] = []
+        for row, (picture, detections) in enumerate(zip(pictures, found, strict=True)):
+            if self._is_whole_picture(picture, detections):
+                window = Box(0, 0, *picture.size)
+                described[row].append(_Described({name: values[row] for name, values in whole.items()}, window))
+                continue
+            for detection in detections:
+                window = _widen(detection.box, self.checkpoint.crop_margin, picture.size)
+                crops.append(self.graph.prepare(picture, window))
+                places.append((row, window))
+        if crops:
+            outputs = self.graph.run(crops)
+            for index, (row, window) in enumerate(places):
+                described[row].append(_Described({name: values[index] for name, values in outputs.items()}, window))
+        return described
+
+    def _is_whole_picture(self, picture: Image.Image, detections: list[Detection]) -> bool:
+        if len(detections) != 1:
+            return False
+        return detections[0].box.area >= self.checkpoint.whole_picture_coverage * picture.width * picture.height
+
+    def _read_plates(
+        self, pictures: list[Image.Image], found: list[list[Detection]], described: list[list[_Described]]
+    ) -> list[list[PlateReading | None]]:
+        if "plate_boxes" not in self.graph.outputs:
+            return [[read_slots(item.outputs["ocr_logits"][0], None) for item in items] for items in described]
+        readings: list[list[PlateReading | None]] = [[None] * len(items) for items in described]
+        crops: list[np.ndarray] = []
+        places: list[tuple[int, int, Box]] = []
+        for row, items in enumerate(described):
+            for index, item in enumerate(items):
+                box = _plate_box(item, pictures[row].size)
+                if item.outputs["plate_scores"].item() < self.checkpoint.thresholds.plate_box or box is None:
+                    continue
+                window = _widen(box, self.checkpoint.plate_margin, pictures[row].size)
+                crops.append(self.graph.prepare(pictures[row], window))
+                places.append((row, index, box))
+        if crops:
+            logits = self.graph.run(crops)["ocr_logits"]
+            for (row, index, box), slots in zip(places, logits, strict=True):
+                readings[row][index] = read_slots(slots[0], box)
+        return readings
+
+    def _recognition(
+        self,
+        picture: Image.Image,
+        detections: list[Detection],
+        described: list[_Described],
+        plates: list[PlateReading | None],
+        timings: dict[str, float],
+    ) -> Recognition:
+        labels, heat = self.checkpoint.labels, self.checkpoint.temperatures
+        vehicles = tuple(
+            Vehicle(
+                box=detection.box,
+                category=Scored(labels.categories[detection.category], detection.score),
+                type=rank(item.outputs["vehicle_types"][0], labels.types, heat.type),
+                make=rank(item.outputs["makes"][0], labels.makes, heat.make),
+                model=rank(item.outputs["models"][0], labels.models, heat.model),
+                novelty=None,
+                plate=plate,
+                embedding=item.outputs["reid_embeds"][0],
+            )
+            for detection, item, plate in zip(detections, described, plates, strict=True)
+        )
+        checkpoint = self.checkpoint
+        return Recognition(checkpoint.name, checkpoint.heads_version, *picture.size, timings, vehicles)
+
+
+@dataclass(frozen=True, eq=False)
+class _Described:
+    """One vehicle's graph outputs, and the window of the picture (pixels) that the graph saw."""
+
+    outputs: Mapping[str, np.ndarray]
+    window: Box
+
+
+class _Clock:
+    """Milliseconds by stage, per picture of a batch."""
+
+    def __init__(self, pictures: int) -> None:
+        self._pictures = pictures
+        self._start = time.perf_counter()
+        self._stages: dict[str, float] = {}
+
+    @contextmanager
+    def measuring(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self._stages[stage] = (time.perf_counter() - start) * 1000 / self._pictures
+
+    def spent(self) -> dict[str, float]:
+        return {**self._stages, "total": (time.perf_counter() - self._start) * 1000 / self._pictures}
+
+
+def decode_boxes(
+    boxes: np.ndarray, logits: np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All queries of one picture, in the graph's order.
+
+    Args:
+        boxes: (Q, 4) cx, cy, w, h in [0, 1].
+        logits: (Q, C).
+        size: (width, height) of the picture in pixels.
+
+    Returns:
+        (Q, 4) x1, y1, x2, y2 in pixels, clipped to the picture; (Q,) sigmoid score of the best category; (Q,) its number.
+    """
+    centre, half = boxes[:, :2], boxes[:, 2:] / 2
+    corners = np.concatenate([centre - half, centre + half], axis=1).clip(0, 1) * np.array([*size, *size])
+    best = logits.argmax(axis=1)
+    scores = 1 / (1 + np.exp(-logits.max(axis=1)))
+    return corners, scores, best
+
+
+def rank(logits: np.ndarray, labels: tuple[str, ...], temperature: float) -> tuple[Scored, ...]:
+    """The five best labels with their softmax probabilities; logits (K,)."""
+    scaled = logits / temperature
+    probabilities = np.exp(scaled - scaled.max())
+    probabilities /= probabilities.sum()
+    order = np.argsort(-probabilities, kind="stable")[:_RANKED]
+    return tuple(Scored(labels[index], float(probabilities[index])) for index in order)
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union."""
+    width = min(a.x2, b.x2) - max(a.x1, b.x1)
+    height = min(a.y2, b.y2) - max(a.y1, b.y1)
+    shared = max(0.0, width) * max(0.0, height)
+    union = a.area + b.area - shared
+    return shared / union if union > 0 else 0.0
+
+
+def _widen(box: Box, margin: float, size: tuple[int, int]) -> Box:
+    dx, dy = (box.x2 - box.x1) * margin, (box.y2 - box.y1) * margin
+    return _clip(Box(box.x1 - dx, box.y1 - dy, box.x2 + dx, box.y2 + dy), size)
+
+
+def _clip(box: Box, size: tuple[int, int]) -> Box:
+    width, height = size
+    return Box(max(0.0, box.x1), max(0.0, box.y1), min(float(width), box.x2), min(float(height), box.y2))
+
+
+def _plate_box(item: _Described, size: tuple[int, int]) -> Box | None:
+    """The plate's box in pixels of the picture; None when it is thinner than a character can be."""
+    cx, cy, w, h = (float(value) for value in item.outputs["plate_boxes"][0])
+    window = item.window
+    width, height = window.x2 - window.x1, window.y2 - window.y1
+    box = _clip(
+        Box(
+            window.x1 + (cx - w / 2) * width,
+            window.y1 + (cy - h / 2) * height,
+            window.x1 + (cx + w / 2) * width,
+            window.y1 + (cy + h / 2) * height,
+        ),
+        size,
+    )
+    return box if box.x2 - box.x1 >= 4 and box.y2 - box.y1 >= 2 else None
