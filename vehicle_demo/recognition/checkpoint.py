@@ -129,7 +129,7 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
     if path.is_dir():
         return _described(path, path.name)
     text = str(source)
-    if _HUB_ID.match(text) and not path.suffix == ".json":
+    if _HUB_ID.match(text) and path.suffix != ".json":
         return _from_hub(text)
     raise CheckpointError(f"There is no checkpoint {text}: name a folder, an .onnx file, or a Hub model as owner/name.")
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 pillow_heif.register_heif_opener()
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "HEIF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "HEIF", "AVIF")
 MAX_BYTES = 32 * 1024 * 1024
 MAX_PIXELS = 64_000_000
 MIN_SIDE = 16

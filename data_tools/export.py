@@ -1,0 +1,224 @@
+"""Write a checkpoint folder from a training run: the ONNX graph, its INT8 form and checkpoint.json."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vehicle_demo.models.vehicledino import VehicleDINO
+
+# ONNX Runtime Web runs this opset with WASM and WebGPU alike; GridSample needs 16 at least.
+OPSET = 18
+_PER_SOURCE = 32
+_SCOPES = "name_scopes"
+# Parts whose layers stay in float: their outputs are what people read, and they are small.
+_FLOAT_PARTS = ("attributes", "plate", "class_heads", "box_heads", "proposal_classes", "proposal_boxes", "query_pos_head")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `python -m data_tools export`."""
+    parser.add_argument("--run", dest="training_run", type=Path, help="folder of a training run")
+    parser.add_argument("--preset", help="instead of a run: a preset with random weights, to measure sizes and speed")
+    parser.add_argument("--output", type=Path, required=True, help="checkpoint folder to write")
+    parser.add_argument("--name", default="vehicledino-nano", help="the checkpoint's name")
+    parser.add_argument("--version", default="0.1.0", help="the checkpoint's version")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="pictures to calibrate INT8 with")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write `model.onnx`, `model_int8.onnx`, `weights.safetensors`, `run.json` and `checkpoint.json`.
+
+    Thresholds and temperatures already in the folder are kept.
+
+    Raises:
+        FileNotFoundError: the run has neither weights nor state, or there are no pictures to calibrate with.
+        ValueError: neither or both of `--run` and `--preset` are given.
+    """
+    import json
+
+    if (args.training_run is None) == (args.preset is None):
+        raise ValueError("Name either --run or --preset.")
+    args.output.mkdir(parents=True, exist_ok=True)
+    model, labels = _from_run(args.training_run) if args.training_run else (_from_preset(args.preset), {})
+    # Before the export, which merges adapters into the weights.
+    if args.training_run and args.training_run.resolve() != args.output.resolve():
+        _keep_weights(model, args.training_run, args.output)
+    graph, quantised = args.output / "model.onnx", args.output / "model_int8.onnx"
+    export_graph(model, graph)
+    pictures = list(calibration_pictures(args.data, model.config.image_size))
+    quantise(graph, quantised, pictures)
+    description = args.output / "checkpoint.json"
+    kept = json.loads(description.read_text()) if description.exists() else {}
+    values = {
+        "format": 1,
+        "name": args.name,
+        "version": args.version,
+        "graphs": {"fp32": graph.name, "int8": quantised.name},
+        "labels": labels,
+        **{key: kept[key] for key in ("thresholds", "temperatures") if key in kept},
+    }
+    description.write_text(json.dumps(values, indent=1) + "\n")
+    for path in (graph, quantised):
+        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+def export_graph(model: VehicleDINO, path: Path) -> None:
+    """Write the model as one ONNX graph with the contract's tensors and a dynamic batch. Adapters are merged first."""
+    import onnx
+    import torch
+
+    model.merge_adapters()
+    model.eval()
+    size = model.config.image_size
+    example = torch.zeros(2, 3, size, size)
+    with torch.no_grad():
+        names = list(model(example))
+        program = torch.onnx.export(
+            model,
+            (example,),
+            dynamo=True,
+            input_names=["images"],
+            output_names=names,
+            dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+            opset_version=OPSET,
+            verbose=False,
+        )
+    assert program is not None
+    graph = program.model_proto
+    for node in graph.graph.node:
+        _keep_only_scopes(node.metadata_props)
+    for value in graph.graph.value_info:
+        del value.metadata_props[:]
+    onnx.save(graph, path)
+
+
+def export_preset(name: str, path: Path) -> None:
+    """Export a preset (`base`, `nano`) with random weights to `path`. Raises KeyError for a name that is none."""
+    export_graph(_from_preset(name), path)
+
+
+def quantise(source: Path, target: Path, pictures: Sequence[np.ndarray]) -> None:
+    """Static QDQ quantisation: int8 weights by channel, uint8 activations, ranges from the pictures' own.
+
+    pictures: (3, S, S) float32 each, normalised as for the graph.
+    """
+    import logging
+    import tempfile
+
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Reader(CalibrationDataReader):
+        def __init__(self) -> None:
+            self._left = iter(pictures)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            picture = next(self._left, None)
+            return None if picture is None else {"images": picture[None]}
+
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        # Symbolic shape inference fails on the exporter's expressions; plain inference gives all that is needed.
+        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True, skip_optimization=True)
+        nodes = onnx.load(prepared).graph.node
+        root = logging.getLogger()
+        level = root.level
+        root.setLevel(logging.ERROR)
+        quantize_static(
+            str(prepared),
+            str(target),
+            Reader(),
+            op_types_to_quantize=["Conv", "MatMul", "Gemm"],
+            nodes_to_exclude=[node.name for node in nodes if _stays_float(node)],
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            extra_options={"CalibMovingAverage": True, "MatMulConstBOnly": True},
+        )
+        root.setLevel(level)
+
+
+def calibration_pictures(data: Path, size: int) -> Iterator[np.ndarray]:
+    """Training pictures of every kind, stretched and normalised. Raises FileNotFoundError when there are none."""
+    import numpy as np
+
+    from data_tools.readers import parquet
+    from data_tools.training.augment import IMAGENET_MEAN, IMAGENET_STD
+
+    mean, std = np.array(IMAGENET_MEAN, np.float32), np.array(IMAGENET_STD, np.float32)
+    found = False
+    for name in ("detection", "cars196", "plate_crops", "plate_photos"):
+        left = _PER_SOURCE
+        for index, picture in enumerate(parquet.read(data, name)):
+            # Neighbouring rows come from one publisher, often one film.
+            if picture.split == "train" and index % 17 == 0 and left:
+                left -= 1
+                found = True
+                yield ((picture.stretched(size).astype(np.float32) / 255 - mean) / std).transpose(2, 0, 1)
+    if not found:
+        raise FileNotFoundError(f"No pictures in {data} to calibrate INT8 with.")
+
+
+def _keep_only_scopes(properties: Any) -> None:
+    """Drop the exporter's stack traces, which name files of the machine that exports, and keep the module scopes."""
+    kept = [(entry.key, entry.value) for entry in properties if entry.key.endswith(_SCOPES)]
+    del properties[:]
+    for key, value in kept:
+        properties.add(key=key, value=value)
+
+
+def _stays_float(node: Any) -> bool:
+    scopes = " ".join(entry.value for entry in node.metadata_props if entry.key.endswith(_SCOPES))
+    return any(part in scopes for part in _FLOAT_PARTS)
+
+
+def _keep_weights(model: VehicleDINO, training_run: Path, output: Path) -> None:
+    """Beside the graph: torch weights in half precision and `run.json`, from which anyone exports or trains on."""
+    import shutil
+
+    from safetensors.torch import save_model
+
+    save_model(model.half(), str(output / "weights.safetensors"))
+    model.float()
+    shutil.copy(training_run / "run.json", output / "run.json")
+
+
+def _from_preset(name: str) -> VehicleDINO:
+    import torch
+
+    from vehicle_demo.models.vehicledino import PRESETS, VehicleDINO
+
+    torch.manual_seed(0)
+    return VehicleDINO(PRESETS[name])
+
+
+def _from_run(folder: Path) -> tuple[VehicleDINO, dict[str, list[str]]]:
+    """The run's final weights or, while it is still going, the averaged weights of its last phase."""
+    import json
+
+    import torch
+    from safetensors.torch import load_model
+
+    from vehicle_demo.models.vehicledino import VehicleDINO, VehicleDINOConfig
+
+    settings = json.loads((folder / "run.json").read_text())
+    model = VehicleDINO(VehicleDINOConfig.from_dict(settings["model"]))
+    final = folder / "weights.safetensors"
+    states = [folder / phase["name"] / "state.pt" for phase in settings["config"]["phases"]]
+    if final.exists():
+        load_model(model, str(final))
+    elif any(state.exists() for state in states):
+        latest = [state for state in states if state.exists()][-1]
+        averaged = torch.load(latest, map_location="cpu", weights_only=True)["ema"]
+        model.load_state_dict({k.removeprefix("model."): v for k, v in averaged.items() if k.startswith("model.")})
+    else:
+        raise FileNotFoundError(f"{folder} has no weights yet: train first.")
+    # The shipped weights are in half precision: export what they hold, so that graph and weights agree.
+    return model.half().float(), settings["labels"]

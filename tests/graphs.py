@@ -1,0 +1,108 @@
+"""Small ONNX graphs with the contract's tensors, whose answers are chosen by the test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+PUBLISHED = {"categories": 5, "types": 8, "makes": 42, "models": 323}
+
+
+def write_graph(
+    path: Path,
+    boxes: Sequence[tuple[float, float, float, float]],
+    scores: Sequence[float],
+    *,
+    size: int = 64,
+    batch: int | None = None,
+    counts: Mapping[str, int] = PUBLISHED,
+    plate: tuple[tuple[float, float, float, float], float] | None = None,
+    text: str = "AB12",
+    metadata: Mapping[str, str] | None = None,
+) -> Path:
+    """Write a graph that always finds these boxes (cx, cy, w, h) in category 1 and reads this plate text.
+
+    The first value of `reid_embeds` and the logit of the first type follow the picture's mean, so that a test can see
+    which pictures went through. `batch` fixes N; with `plate` (box, score) the graph has our own extra tensors.
+    """
+    logits = np.full((300, counts["categories"]), -12.0, np.float32)
+    placed = np.full((300, 4), 0.5, np.float32)
+    for index, (box, score) in enumerate(zip(boxes, scores, strict=True)):
+        placed[index] = box
+        logits[index, 1] = np.log(score / (1 - score))
+    alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    slots = np.zeros((1, 8, 37), np.float32)
+    for index in range(8):
+        slots[0, index, alphabet.index(text[index]) if index < len(text) else 36] = 8.0
+    embedding = np.zeros((1, 256), np.float32)
+    embedding[0, 1] = 1.0
+    constants = {
+        "det_boxes": placed,
+        "det_classes": logits,
+        "vehicle_types": np.eye(1, counts["types"], 2, dtype=np.float32) * 6,
+        "makes": np.eye(1, counts["makes"], 3, dtype=np.float32) * 6,
+        "models": np.eye(1, counts["models"], 4, dtype=np.float32) * 6,
+        "reid_embeds": embedding,
+        "ocr_logits": slots,
+    }
+    if plate is not None:
+        constants |= {
+            "attribute_features": np.ones((1, 32), np.float32),
+            "plate_boxes": np.array([plate[0]], np.float32),
+            "plate_scores": np.array([[plate[1]]], np.float32),
+        }
+    first = {name: np.eye(1, value.shape[-1], dtype=np.float32) for name, value in constants.items()}
+    nodes = [helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=0)]
+    initializers, outputs = [], []
+    for name, value in constants.items():
+        follows = name in ("vehicle_types", "reid_embeds")
+        initializers.append(numpy_helper.from_array(value[None], f"{name}_value"))
+        weight = first[name] if follows else np.zeros_like(first[name])
+        initializers.append(numpy_helper.from_array(weight.reshape((1,) * value.ndim + (-1,)), f"{name}_weight"))
+        initializers.append(numpy_helper.from_array(np.array([-1] + [1] * value.ndim, np.int64), f"{name}_shape"))
+        nodes += [
+            helper.make_node("Reshape", ["mean", f"{name}_shape"], [f"{name}_mean"]),
+            helper.make_node("Mul", [f"{name}_mean", f"{name}_weight"], [f"{name}_shift"]),
+            helper.make_node("Add", [f"{name}_value", f"{name}_shift"], [name]),
+        ]
+        outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch or "N", *value.shape]))
+    pictures = helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch or "N", 3, size, size])
+    model = helper.make_model(
+        helper.make_graph(nodes, "vehicledino", [pictures], outputs, initializers),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=9,
+    )
+    helper.set_model_props(model, dict(metadata or {}))
+    onnx.save(model, path)
+    return path
+
+
+def write_checkpoint(folder: Path, **settings: object) -> Path:
+    """A checkpoint folder of our own kind: one vehicle in the middle with a plate, and names for everything."""
+    folder.mkdir(parents=True, exist_ok=True)
+    counts = {"categories": 6, "types": 4, "makes": 5, "models": 7}
+    write_graph(
+        folder / "model.onnx",
+        boxes=[(0.5, 0.5, 0.5, 0.5)],
+        scores=[0.9],
+        counts=counts,
+        plate=((0.5, 0.7, 0.3, 0.1), 0.8),
+    )
+    categories = ["car", "suv", "truck", "bus", "van", "motorcycle"]
+    values = {
+        "format": 1,
+        "name": "drawn-nano",
+        "graphs": {"fp32": "model.onnx"},
+        "labels": {
+            "categories": categories,
+            **{kind: [f"{kind[:-1]} {chr(97 + i)}" for i in range(n)] for kind, n in counts.items() if kind != "categories"},
+        },
+        **settings,
+    }
+    (folder / "checkpoint.json").write_text(json.dumps(values))
+    return folder
