@@ -87,7 +87,12 @@ def bomb() -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,3 +123,45 @@ def test_refuses_files_over_the_limit_without_reading_them(tmp_path: Path) -> No
 def test_a_missing_file_is_a_sentence_too(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="could not be opened"):
         open_image(tmp_path / "gone.jpg")
+
+
+@pytest.mark.parametrize(("value", "grey"), [(1, 0), (200, 1), (255, 1), (30_000, 117), (65_535, 255)])
+def test_a_dark_16_bit_picture_stays_dark(value: int, grey: int) -> None:
+    data = encoded(Image.fromarray(np.full((20, 20), value, np.uint16)), "PNG")
+    assert open_image(data).getpixel((0, 0)) == (grey, grey, grey)
+
+
+def test_a_colour_that_stands_for_transparent_becomes_white() -> None:
+    assert open_image(encoded(red(), "PNG", transparency=RED)).getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("mode", ["La", "RGBa", "PA", "I", "F", "LAB", "HSV", "YCbCr"])
+def test_converts_pillow_images_of_every_mode(mode: str) -> None:
+    assert open_image(Image.new(mode, (32, 32))).mode == "RGB"
+
+
+def test_a_pillow_image_is_held_to_the_same_rules() -> None:
+    cut = Image.open(io.BytesIO(encoded(red(640, 480), "JPEG")[:2000]))
+    with pytest.raises(ImageError, match="damaged"):
+        open_image(cut)
+    with pytest.raises(ImageError, match="not a picture we can read"):
+        open_image(Image.open(io.BytesIO(encoded(red(), "PPM"))))
+    with pytest.raises(ImageError, match="too many pixels"):
+        open_image(Image.new("1", (10_000, 6_500)))
+
+
+def test_leaves_the_callers_picture_alone() -> None:
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
+    animation = Image.open(io.BytesIO(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])))
+    animation.seek(1)
+    open_image(animation)
+    assert animation.tell() == 1
+    original = red()
+    open_image(original).paste("black", (0, 0, 64, 48))
+    assert original.getpixel((0, 0)) == RED
+
+
+@pytest.mark.parametrize("source", [None, 7, np.zeros((40, 40, 3), np.uint8), "a\0b"])
+def test_what_is_no_picture_at_all_gets_a_sentence(source: object) -> None:
+    with pytest.raises(ImageError, match="Choose"):
+        open_image(source)  # type: ignore[arg-type]

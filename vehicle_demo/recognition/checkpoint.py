@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +13,22 @@ FORMAT = 1
 DESCRIPTION_FILE = "checkpoint.json"
 _HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+(:[\w./-]+\.onnx)?$")
 _T = TypeVar("_T")
+
+
+# What a field of each type may hold in checkpoint.json, and how to say so.
+_ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "str": (lambda value: isinstance(value, str), "text"),
+    "int": (lambda value: type(value) is int and value > 0, "a whole number above 0"),
+    "float": (lambda value: type(value) in (int, float) and 0 <= value < float("inf"), "a number, 0 or more"),
+    "tuple[str, ...]": (
+        lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),
+        "a list of names",
+    ),
+    "Mapping[str, str]": (
+        lambda value: isinstance(value, dict) and all(isinstance(name, str) for name in value.values()),
+        "an object of names",
+    ),
+}
 
 
 class CheckpointError(ValueError):
@@ -39,7 +55,8 @@ class Labels:
             names = getattr(self, kind)
             if names and len(names) != count:
                 raise CheckpointError(
-                    f"The checkpoint names {len(names)} {kind}, its graph has {count}. Label names and graph do not belong together."
+                    f"The checkpoint names {len(names)} {kind}, its graph has {count}. "
+                    "Label names and graph do not belong together."
                 )
             singular = "category" if kind == "categories" else kind[:-1]
             values[kind] = names or tuple(f"{singular} {index}" for index in range(count))
@@ -71,19 +88,24 @@ class Temperatures:
     make: float = 1.0
     model: float = 1.0
 
+    def __post_init__(self) -> None:
+        if min(self.type, self.make, self.model) <= 0:
+            raise CheckpointError("Temperatures must be above 0; 1 changes nothing.")
+
 
 @dataclass(frozen=True)
 class Checkpoint:
     """What `checkpoint.json` says. Margins are fractions of a box's side, added on each side before cropping.
 
-    `whole_picture_coverage`: a single vehicle whose box covers this share of the picture is described in the first pass.
+    `whole_picture_coverage`: a single vehicle whose box covers this share of the picture is described in the first
+    pass.
     """
 
     name: str
     folder: Path
     version: str = ""
     heads_version: str = "built-in"
-    graphs: Mapping[str, str] = field(default_factory=dict)
+    graphs: Mapping[str, str] = field(default_factory=lambda: {"fp32": "model.onnx"})
     labels: Labels = Labels()
     thresholds: Thresholds = Thresholds()
     temperatures: Temperatures = Temperatures()
@@ -101,6 +123,9 @@ class Checkpoint:
         if precision not in self.graphs:
             offered = ", ".join(self.graphs) or "none"
             raise CheckpointError(f"Checkpoint {self.name} has no {precision} graph; it has: {offered}.")
+        # A description may come from a stranger's repository: it names files of its own folder, nothing else.
+        if ".." in Path(self.graphs[precision]).parts or Path(self.graphs[precision]).is_absolute():
+            raise CheckpointError(f"Checkpoint {self.name} names a graph outside its own folder. Put it inside.")
         path = self.folder / self.graphs[precision]
         if not path.exists():
             raise CheckpointError(f"The graph {path} is missing. Fetch the checkpoint again.")
@@ -139,9 +164,10 @@ def labels_from_metadata(metadata: Mapping[str, str]) -> Labels:
     if "labels" not in metadata:
         return Labels()
     try:
-        return _read_labels(json.loads(metadata["labels"]))
+        values = json.loads(metadata["labels"])
     except ValueError as error:
         raise CheckpointError("The label names inside the graph are not valid JSON. Export the graph again.") from error
+    return _build(Labels, values, "labels inside the graph")
 
 
 def _bare_graph(path: Path) -> Checkpoint:
@@ -155,31 +181,38 @@ def _precision_of(path: Path) -> str:
 def _described(folder: Path, name: str) -> Checkpoint:
     description = folder / DESCRIPTION_FILE
     if not description.exists():
-        graphs = {_precision_of(path): path.name for path in sorted(folder.glob("*.onnx"))}
+        files = sorted(folder.glob("*.onnx"))
+        graphs = {_precision_of(path): path.name for path in files}
         if not graphs:
             raise CheckpointError(f"{folder} has neither {DESCRIPTION_FILE} nor an .onnx file.")
+        if len(graphs) < len(files):
+            names = ", ".join(path.name for path in files)
+            raise CheckpointError(f"{name} holds several graphs of one precision ({names}). Name one of the files.")
         return Checkpoint(name=name, folder=folder, graphs=graphs)
     try:
-        values = json.loads(description.read_text())
+        values = json.loads(description.read_text(encoding="utf-8"))
     except ValueError as error:
         raise CheckpointError(f"{description} is not valid JSON: {error}.") from error
-    if values.pop("format", None) != FORMAT:
+    if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
         raise CheckpointError(f"{description} has another format than {FORMAT}. Update the app or export again.")
-    values["labels"] = _read_labels(values.get("labels", {}))
-    values["thresholds"] = _build(Thresholds, values.get("thresholds", {}), description)
-    values["temperatures"] = _build(Temperatures, values.get("temperatures", {}), description)
-    return _build(Checkpoint, {"name": name, **values, "folder": folder}, description)
+    for part, kind in (("labels", Labels), ("thresholds", Thresholds), ("temperatures", Temperatures)):
+        values[part] = _build(kind, values.get(part, {}), f"{description}, {part}")
+    return _build(Checkpoint, {"name": name, **values}, description, folder=folder)
 
 
-def _read_labels(values: Mapping[str, Any]) -> Labels:
-    return _build(Labels, {kind: tuple(names) for kind, names in values.items()}, "labels")
-
-
-def _build(kind: type[_T], values: Mapping[str, Any], where: object) -> _T:
-    unknown = sorted(set(values) - {f.name for f in fields(kind)})  # type: ignore[arg-type]
+def _build(kind: type[_T], values: Any, where: object, **given: Any) -> _T:
+    """`kind` from the values of a JSON object and from those `given` by us, which the object must not name."""
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{where} must be an object of settings, not {values!r}.")
+    types = {f.name: str(f.type) for f in fields(kind) if f.name not in given}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - set(types))
     if unknown:
         raise CheckpointError(f"{where}: unknown settings {', '.join(unknown)}. Correct their names or take them out.")
-    return kind(**values)
+    for name, value in values.items():
+        allowed, words = _ALLOWED.get(types[name], (lambda _: True, ""))
+        if not allowed(value):
+            raise CheckpointError(f"{where}: {name} must be {words}, not {value!r}.")
+    return kind(**given, **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 def _from_hub(text: str) -> Checkpoint:
@@ -190,7 +223,7 @@ def _from_hub(text: str) -> Checkpoint:
     try:
         if file:
             return replace(_bare_graph(Path(hf_hub_download(repository, file))), name=repository)
-        folder = snapshot_download(repository, allow_patterns=["*.onnx", DESCRIPTION_FILE, "README.md"])
+        folder = snapshot_download(repository, allow_patterns=["*.onnx*", DESCRIPTION_FILE, "README.md"])
     # Hub failures come as HTTP errors, validation errors, OSError or ValueError, by version of the client.
     except Exception as error:
         raise CheckpointError(

@@ -34,7 +34,7 @@ class Graph:
             CheckpointError: the file is no graph, lacks a tensor, or its picture size is not fixed.
         """
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        options.intra_op_num_threads = threads or usable_cores()
         # Waiting threads would spin on the cores that the other visitors' pictures need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.enable_mem_pattern = False
@@ -47,18 +47,25 @@ class Graph:
         if missing:
             raise CheckpointError(f"{path.name} is no VehicleDINO graph: it lacks {', '.join(missing)}.")
         pictures = self._session.get_inputs()[0]
-        batch, channels, height, width = pictures.shape
-        if channels != 3 or not isinstance(height, int) or height != width:
-            raise CheckpointError(f"{path.name} must take pictures as (N, 3, S, S) with a fixed S, not {pictures.shape}.")
+        batch, channels, height, width = pictures.shape if len(pictures.shape) == 4 else (None, None, None, None)
+        if channels != 3 or not isinstance(height, int) or height != width or pictures.type != "tensor(float)":
+            raise CheckpointError(
+                f"{path.name} must take pictures as (N, 3, S, S) float32 with a fixed S, "
+                f"not {pictures.shape} {pictures.type}."
+            )
         self._input = pictures.name
         self._batch = batch if isinstance(batch, int) else None
         self.input_size: int = height
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
 
-    def count(self, tensor: str) -> int | None:
-        """The last dimension of an output, as the file declares it."""
-        (shape,) = [output.shape for output in self._session.get_outputs() if output.name == tensor]
-        return shape[-1] if isinstance(shape[-1], int) else None
+    def counts(self, tensors: Sequence[str]) -> list[int]:
+        """The last dimension of these outputs; where the file does not declare one, a run on a blank picture tells."""
+        declared = {output.name: output.shape[-1] if output.shape else None for output in self._session.get_outputs()}
+        known = [size for name in tensors if isinstance(size := declared[name], int)]
+        if len(known) == len(tensors):
+            return known
+        answers = self.run(np.zeros((1, 3, self.input_size, self.input_size), np.float32))
+        return [answers[name].shape[-1] for name in tensors]
 
     def prepare(self, image: Image.Image, box: Box | None = None) -> np.ndarray:
         """Stretch a picture, or a box of it, to the graph's size: (3, S, S) float32, ImageNet-normalised."""
@@ -72,19 +79,39 @@ class Graph:
         """(N, 3, S, S) float32 -> every output by name, N along the first axis; N >= 1.
 
         Raises:
-            CheckpointError: the graph answered with values that are not finite.
+            ValueError: the pictures have another shape, or there are none.
+            CheckpointError: the graph failed, or answered with values that are not finite.
         """
+        side = self.input_size
+        if len(pictures) == 0 or any(np.shape(picture) != (3, side, side) for picture in pictures):
+            raise ValueError(f"The graph takes one or more pictures of shape (3, {side}, {side}).")
         parts = []
         step = self._batch or _CHUNK
         for start in range(0, len(pictures), step):
-            chunk = np.stack(pictures[start : start + step])
+            chunk = np.stack(list(pictures[start : start + step])).astype(np.float32, copy=False)
             short = (self._batch or len(chunk)) - len(chunk)
             if short:
                 chunk = np.concatenate([chunk, np.repeat(chunk[-1:], short, axis=0)])
-            answers = self._session.run(self.outputs, {self._input: chunk})
+            try:
+                answers = self._session.run(self.outputs, {self._input: chunk})
+            except Exception as error:
+                raise CheckpointError(f"The graph could not be run: {error}") from error
             parts.append([answer[: len(chunk) - short] for answer in answers])
         joined = {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(self.outputs)}
         for name, values in joined.items():
             if not np.isfinite(values).all():
-                raise CheckpointError(f"The graph gave values in {name} that are not finite. Its file is damaged or badly trained.")
+                raise CheckpointError(
+                    f"The graph gave values in {name} that are not finite. Its file is damaged or badly trained."
+                )
         return joined
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: its CPU affinity, and in a container no more than its cgroup v2 quota."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(cores, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no cgroup v2 here, or "max": no quota
+        return cores

@@ -18,6 +18,8 @@ MAX_BYTES = 32 * 1024 * 1024
 MAX_PIXELS = 64_000_000
 MIN_SIDE = 16
 MAX_ASPECT = 20
+# What a picture that was let in may call itself: MPO is a JPEG of several pictures, DIB a BMP without its file header.
+_OPENED_AS = (None, *FORMATS, "MPO", "DIB")
 _READABLE = "JPEG, PNG, WebP, BMP, GIF, TIFF, HEIC and AVIF"
 # The limits above are checked from the header, before anything is decoded, and are stricter than Pillow's own warning.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -27,11 +29,11 @@ class ImageError(ValueError):
     """A picture that cannot be used; its message is a sentence for the visitor."""
 
 
-def open_image(source: Image.Image | bytes | str | Path) -> Image.Image:
+def open_image(source: Image.Image | bytes | bytearray | str | Path) -> Image.Image:
     """Open, check, turn upright and convert a picture.
 
     Args:
-        source: encoded bytes, a file's path, or a Pillow image. Of animations the first frame counts.
+        source: encoded bytes, a file's path, or a Pillow image. Of an animated file the first frame counts.
 
     Returns:
         An RGB Pillow image, EXIF orientation applied, transparency laid over white, 16-bit values scaled to 8.
@@ -39,34 +41,36 @@ def open_image(source: Image.Image | bytes | str | Path) -> Image.Image:
     Raises:
         ImageError: the file is missing, empty, too large, broken, or no picture of a kind we read.
     """
-    if isinstance(source, Image.Image):
-        _check_size(source)
-        return _upright_rgb(source)
-    with _open_file(source) as file:
-        try:
-            with Image.open(file, formats=FORMATS) as image:
-                _check_size(image)
-                return _upright_rgb(image)
-        except ImageError:
-            raise
-        except Image.DecompressionBombError as error:
-            raise ImageError(_too_many_pixels()) from error
-        except Image.UnidentifiedImageError as error:
-            raise ImageError(f"This file is not a picture we can read. Use one of {_READABLE}.") from error
-        # Decoders raise all sorts on damaged files: OSError, SyntaxError, ValueError, EOFError, struct.error, ...
-        except Exception as error:
-            raise ImageError("This picture is damaged or cut short. Save it again and try once more.") from error
+    try:
+        if isinstance(source, Image.Image):
+            return _checked_rgb(source)
+        with _open_file(source) as file, Image.open(file, formats=FORMATS) as image:
+            return _checked_rgb(image)
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(_too_many_pixels()) from error
+    except Image.UnidentifiedImageError as error:
+        raise ImageError(_unreadable()) from error
+    # Decoders raise all sorts on damaged files: OSError, SyntaxError, ValueError, EOFError, struct.error, ...
+    except Exception as error:
+        raise ImageError("This picture is damaged or cut short. Save it again and try once more.") from error
 
 
-def _open_file(source: bytes | str | Path) -> BinaryIO:
-    if isinstance(source, bytes):
+def _open_file(source: bytes | bytearray | str | Path) -> BinaryIO:
+    if isinstance(source, (bytes, bytearray)):
         _check_bytes(len(source))
         return io.BytesIO(source)
+    if not isinstance(source, (str, Path)):
+        raise ImageError(f"A picture is a file or an image, not {type(source).__name__}. Choose a picture first.")
     path = Path(source)
     try:
         _check_bytes(path.stat().st_size)
         return path.open("rb")
-    except OSError as error:
+    # ValueError: a name with a NUL in it, or our own sentence about the size.
+    except (OSError, ValueError) as error:
+        if isinstance(error, ImageError):
+            raise
         raise ImageError("The picture's file could not be opened. Choose it again.") from error
 
 
@@ -81,6 +85,10 @@ def _too_many_pixels() -> str:
     return f"This picture has too many pixels; the limit is {MAX_PIXELS // 10**6} megapixels. Make it smaller."
 
 
+def _unreadable() -> str:
+    return f"This file is not a picture we can read. Use one of {_READABLE}."
+
+
 def _check_size(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
@@ -91,31 +99,30 @@ def _check_size(image: Image.Image) -> None:
         raise ImageError(f"This picture is too narrow: its sides may differ by a factor of {MAX_ASPECT} at most.")
 
 
-def _upright_rgb(image: Image.Image) -> Image.Image:
-    image.seek(0)
-    return _to_rgb(ImageOps.exif_transpose(image))
+def _checked_rgb(image: Image.Image) -> Image.Image:
+    # A Pillow image that was opened elsewhere, but not yet decoded, may be of a kind that is not let in.
+    if image.format not in _OPENED_AS:
+        raise ImageError(_unreadable())
+    _check_size(image)
+    return _to_rgb(ImageOps.exif_transpose(image))  # always a copy
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
-        return image.copy()
     if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_to_8_bits(np.asarray(image)), "L").convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
+        return Image.fromarray(_to_8_bits(np.asarray(image), image.mode), "L").convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _to_8_bits(values: np.ndarray) -> np.ndarray:
-    """Scale by the format's range: 16-bit integers by 257, floats in [0, 1] by 255, other values by their own range."""
-    values = np.nan_to_num(values.astype(np.float32))
-    top = float(values.max(initial=0))
-    if top <= 1:
-        scale = 255.0
-    elif top <= 255:
-        scale = 1.0
-    else:
-        scale = 255.0 / max(65535.0, top)
-    return (values * scale).clip(0, 255).astype(np.uint8)
+def _to_8_bits(values: np.ndarray, mode: str) -> np.ndarray:
+    """16-bit greys by their format's range; `I` and `F`, which have none, by the smallest usual one that holds them."""
+    if mode.startswith("I;16"):
+        return (values / np.float32(257)).round().astype(np.uint8)
+    values = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
+    low, top = min(0.0, float(values.min())), float(values.max())
+    usual = (255.0, 65535.0) if mode == "I" else (1.0, 255.0, 65535.0)
+    high = next((limit for limit in usual if top <= limit), top)
+    return ((values - low) * (255 / (high - low))).round().astype(np.uint8)

@@ -38,12 +38,11 @@ class Recognizer:
     """One checkpoint, ready to run. Safe to share between threads; build it once."""
 
     def __init__(self, checkpoint: Checkpoint, graph: Graph) -> None:
-        counts = {kind: graph.count(tensor) for kind, tensor in _COUNTED.items()}
+        counts = dict(zip(_COUNTED, graph.counts(list(_COUNTED.values())), strict=True))
         labels = checkpoint.labels
         if labels == type(labels)():
             labels = labels_from_metadata(graph.metadata)
-        known = {kind: count if count is not None else len(getattr(labels, kind)) for kind, count in counts.items()}
-        self.checkpoint = replace(checkpoint, labels=labels.completed(known))
+        self.checkpoint = replace(checkpoint, labels=labels.completed(counts))
         self.graph = graph
 
     @classmethod
@@ -75,7 +74,8 @@ class Recognizer:
     def recognize(self, image: ImageSource) -> Recognition:
         """Find and describe every vehicle in one picture.
 
-        Vehicles come down to the checkpoint's `detection_floor`, the largest first; `Recognition.above` hides the unsure.
+        Vehicles come down to the checkpoint's `detection_floor`, the largest first; `Recognition.above` hides the
+        unsure.
 
         Raises:
             ImageError: the picture cannot be used.
@@ -121,7 +121,7 @@ class Recognizer:
     def _describe(
         self, pictures: list[Image.Image], whole: Mapping[str, np.ndarray], found: list[list[Detection]]
     ) -> list[list[_Described]]:
-        """The graph's outputs for every detection, from its own crop or, for a picture that is one vehicle, from the whole."""
+        """The graph's outputs for every detection: from its crop, or from a whole picture that is one vehicle."""
         described: list[list[_Described]] = [[] for _ in pictures]
         crops: list[np.ndarray] = []
         places: list[tuple[int, Box]] = []
@@ -148,7 +148,7 @@ class Recognizer:
     def _read_plates(
         self, pictures: list[Image.Image], found: list[list[Detection]], described: list[list[_Described]]
     ) -> list[list[PlateReading | None]]:
-        if "plate_boxes" not in self.graph.outputs:
+        if not {"plate_boxes", "plate_scores"} <= set(self.graph.outputs):
             return [[read_slots(item.outputs["ocr_logits"][0], None) for item in items] for items in described]
         readings: list[list[PlateReading | None]] = [[None] * len(items) for items in described]
         crops: list[np.ndarray] = []
@@ -230,7 +230,8 @@ def decode_boxes(
         size: (width, height) of the picture in pixels.
 
     Returns:
-        (Q, 4) x1, y1, x2, y2 in pixels, clipped to the picture; (Q,) sigmoid score of the best category; (Q,) its number.
+        (Q, 4) x1, y1, x2, y2 in pixels, clipped to the picture; (Q,) sigmoid score of the best category; (Q,) its
+        number.
     """
     centre, half = boxes[:, :2], boxes[:, 2:] / 2
     corners = np.concatenate([centre - half, centre + half], axis=1).clip(0, 1) * np.array([*size, *size])

@@ -73,7 +73,7 @@ class Novelty:
 
 @dataclass(frozen=True, eq=False)
 class Vehicle:
-    """One vehicle. `type`, `make` and `model` hold the best labels first; `embedding` is (256,) float32, unit length."""
+    """One vehicle. `type`, `make` and `model` hold the best labels first; `embedding` is (256,) float32 of length 1."""
 
     box: Box
     category: Scored
