@@ -1,0 +1,126 @@
+"""The network: its sizes, its adapters, and that its graph says what it says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+from PIL import Image
+
+from data_tools.export import calibration_pictures, export_graph, export_preset, quantise
+from tests.data_tools.files import write_cars, write_scenes
+from vehicle_demo.models.vehicledino import PRESETS, VehicleDINO, VehicleDINOConfig
+from vehicle_demo.recognition import Box
+from vehicle_demo.recognition.recognizer import overlap
+
+CHECKPOINT = Path(__file__).parents[2] / "checkpoints" / "vehicledino-nano"
+TINY_VIT = replace(PRESETS["base"], backbone="vit_tiny_patch16_224", image_size=64, width=32, feed_forward=64, lora_rank=4)
+
+
+def test_config_refuses_unknown_keys() -> None:
+    assert VehicleDINOConfig.from_dict(PRESETS["nano"].to_dict()) == PRESETS["nano"]
+    with pytest.raises(ValueError, match="imagesize"):
+        VehicleDINOConfig.from_dict({"backbone": "x", "imagesize": 3})
+
+
+def test_lora_trains_adapters_only_and_merges_without_a_change() -> None:
+    torch.manual_seed(0)
+    model = VehicleDINO(replace(TINY_VIT, decoder_layers=2)).eval()
+    trained = [name for name, p in model.backbone.named_parameters() if p.requires_grad]
+    assert trained and all("lora" in name for name in trained)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:  # adapters start as nothing; give them something to merge
+            torch.nn.init.normal_(parameter, std=0.05)
+    pictures = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        before = model(pictures)["attribute_features"]
+        model.merge_adapters()
+        after = model(pictures)["attribute_features"]
+    assert not [name for name, _ in model.named_parameters() if "lora" in name]
+    torch.testing.assert_close(before, after, atol=1e-4, rtol=1e-4)
+
+
+def test_shipped_graph_says_what_the_trained_weights_say(tmp_path: Path) -> None:
+    """Kept boxes matched one to one with IoU >= 0.99 and attributes within 1e-3; near-ties may reorder the queries."""
+    from data_tools.export import _from_run
+
+    model, _ = _from_run(CHECKPOINT)
+    model.eval()
+    size = model.config.image_size
+    photos = sorted((CHECKPOINT.parents[1] / "vehicle_demo" / "samples" / "photos").glob("*.jpg"))
+    pixels = np.stack([np.asarray(Image.open(p).convert("RGB").resize((size, size))) for p in photos[:4]])
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    pictures = ((torch.from_numpy(pixels).float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
+    with torch.no_grad():
+        expected = {name: value.numpy() for name, value in model(pictures).items()}
+    session = ort.InferenceSession(CHECKPOINT / "model.onnx", providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    found = dict(zip(names, session.run(None, {"images": pictures.numpy()}), strict=True))
+    for name in ("attribute_features", "vehicle_types", "makes", "models", "reid_embeds", "ocr_logits"):
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-3)
+    matched = 0
+    for row in range(len(pictures)):
+        theirs, ours = kept(expected, row), kept(found, row)
+        assert len(theirs) == len(ours)
+        for box in theirs:
+            best = max(range(len(ours)), key=lambda index, box=box: overlap(box, ours[index]))
+            assert overlap(box, ours.pop(best)) >= 0.99
+            matched += 1
+    assert matched > 0
+
+
+def kept(outputs: dict[str, np.ndarray], row: int) -> list[Box]:
+    scores = 1 / (1 + np.exp(-outputs["det_classes"][row].max(axis=1)))
+    boxes = outputs["det_boxes"][row][scores > 0.3]
+    return [Box(*(cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2)) for cx, cy, w, h in boxes.astype(float)]
+
+
+def test_base_has_the_contracts_shapes_and_shrinks_to_a_third(tmp_path: Path) -> None:
+    graph, small = tmp_path / "base.onnx", tmp_path / "base_int8.onnx"
+    export_preset("base", graph)
+    write_scenes(tmp_path, count=2)
+    quantise(graph, small, list(calibration_pictures(tmp_path, 560))[:2])
+    assert graph.stat().st_size / small.stat().st_size >= 3.2
+    session = ort.InferenceSession(small, providers=["CPUExecutionProvider"])
+    (pictures,) = session.get_inputs()
+    assert pictures.name == "images" and pictures.shape[1:] == [3, 560, 560] and isinstance(pictures.shape[0], str)
+    shapes = {output.name: output.shape[1:] for output in session.get_outputs()}
+    assert shapes == {
+        "det_boxes": [300, 4],
+        "det_classes": [300, 5],
+        "vehicle_types": [1, 8],
+        "makes": [1, 42],
+        "models": [1, 323],
+        "reid_embeds": [1, 256],
+        "ocr_logits": [1, 8, 37],
+        "attribute_features": [1, 512],
+        "plate_boxes": [1, 4],
+        "plate_scores": [1, 1],
+    }
+    answers = session.run(["reid_embeds"], {"images": np.zeros((1, 3, 560, 560), np.float32)})
+    assert np.linalg.norm(answers[0][0, 0]) == pytest.approx(1, abs=1e-3)
+
+
+def test_exported_batch_is_dynamic_and_names_no_files_of_the_exporting_machine(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = VehicleDINO(replace(PRESETS["nano"], image_size=64, queries=40, decoder_layers=1)).eval()
+    path = tmp_path / "nano.onnx"
+    export_graph(model, path)
+    assert b".py" not in path.read_bytes()
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for count in (1, 3):
+        pictures = torch.randn(count, 3, 64, 64)
+        (found,) = session.run(["models"], {"images": pictures.numpy()})
+        with torch.no_grad():
+            np.testing.assert_allclose(found, model(pictures)["models"].numpy(), atol=1e-4)
+
+
+def test_calibration_without_pictures_says_so(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="No pictures"):
+        list(calibration_pictures(tmp_path, 64))
+    write_cars(tmp_path, count=3)
+    assert len(list(calibration_pictures(tmp_path, 64))) == 1
