@@ -1,0 +1,38 @@
+# `make run` serves the app, `make test` checks it; both set up what they need in .venv first.
+VENV ?= .venv
+PYTHON ?= python3
+PIP = $(VENV)/bin/pip --disable-pip-version-check
+
+.PHONY: run test train-nano clean
+run: $(VENV)/.app
+	$(VENV)/bin/python app.py
+
+test: $(VENV)/.tests system-packages
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m pytest
+
+# Trains the shipped checkpoint again from the data folder; goes on where it was stopped.
+train-nano: $(VENV)/.app
+	$(PIP) install -q -r data_tools/requirements-teachers.txt
+	$(VENV)/bin/python -m data_tools train --config nano --data ../shared/data --run runs/nano --cache cache
+	$(VENV)/bin/python -m data_tools export --run runs/nano --output checkpoints/vehicledino-nano --data ../shared/data
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh tests/system_packages.sh python3-venv
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.app: requirements.txt | $(VENV)/bin/python
+	$(PIP) install -q -r requirements.txt
+	@touch $@
+
+$(VENV)/.tests: tests/requirements.txt $(VENV)/.app
+	$(PIP) install -q -r tests/requirements.txt
+	@touch $@
+
+.PHONY: system-packages
+system-packages:
+	@command -v chromium >/dev/null || sh tests/system_packages.sh chromium fonts-dejavu-core
+
+clean:
+	rm -rf $(VENV)

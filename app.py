@@ -1,0 +1,19 @@
+"""VehicleDINO Studio: `python app.py` serves it on 127.0.0.1:7860."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+from vehicle_demo.ui import shell
+from vehicle_demo.ui.services import find_services
+
+
+def main() -> None:
+    """Build the page and serve it until interrupted. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where."""
+    shell.build(find_services()).launch(**shell.launch_options())
+
+
+if __name__ == "__main__":
+    main()

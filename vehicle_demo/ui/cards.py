@@ -1,0 +1,101 @@
+"""A card for every vehicle: crop, category, type, make and model with bars, and the plate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+
+from PIL import Image
+
+from vehicle_demo.recognition import PlateReading, Recognition, Scored, Vehicle
+from vehicle_demo.recognition.checkpoint import Thresholds
+from vehicle_demo.ui.exports import to_csv
+from vehicle_demo.ui.pictures import crop_uri
+from vehicle_demo.ui.theme import category_colour
+
+_THUMBNAIL = 200
+_CALL = """from gradio_client import Client, handle_file
+
+client = Client("{address}")
+print(client.predict(handle_file("photo.jpg"), "{checkpoint}", api_name="/recognize"))"""
+
+
+def cards_html(image: Image.Image, found: Recognition, thresholds: Thresholds, choice: str) -> str:
+    """All cards with the head line, the downloads and the API call; the script fills in the page's own address."""
+    answer = found.to_dict()
+    cards = "".join(_card(image, index, vehicle, thresholds) for index, vehicle in enumerate(found.vehicles))
+    stages = ", ".join(f"{name} {spent:.0f} ms" for name, spent in found.timings_ms.items() if name != "total")
+    return (
+        f'<div class="vd-cards" data-answer="{escape(json.dumps(answer))}" data-csv="{escape(to_csv(answer))}">'
+        f'<div class="vd-head"><strong class="vd-count" aria-live="polite"></strong>'
+        f'<span class="vd-time" title="{escape(stages)}">{found.timings_ms["total"]:.0f} ms</span></div>'
+        f'{cards}<p class="vd-none" hidden>No vehicle above this threshold. Lower it, or try another picture.</p>'
+        '<div class="vd-actions"><button type="button" data-download="json">Download JSON</button>'
+        '<button type="button" data-download="csv">Download CSV</button></div>'
+        '<details class="vd-api"><summary>Call it from Python</summary>'
+        f'<pre data-template="{escape(_CALL.replace("{checkpoint}", choice))}"></pre>'
+        '<button type="button" data-copy>Copy</button></details></div>'
+    )
+
+
+def message_html(sentence: str, kind: str) -> str:
+    """One sentence in the place of the picture; `kind` is `error` or `empty`."""
+    role = "alert" if kind == "error" else "status"
+    return f'<div class="vd-message vd-{kind}" role="{role}"><p>{escape(sentence)}</p></div>'
+
+
+def _card(image: Image.Image, index: int, vehicle: Vehicle, thresholds: Thresholds) -> str:
+    category = vehicle.category
+    best = vehicle.model[0]
+    title = _sure(best, thresholds.model)
+    lists = "".join(
+        _ranking(name, labels, threshold)
+        for name, labels, threshold in (
+            ("type", vehicle.type, thresholds.type),
+            ("make", vehicle.make, thresholds.make),
+            ("model", vehicle.model, thresholds.model),
+        )
+    )
+    return (
+        f'<details class="vd-card" data-vehicle="{index}" data-score="{category.score:.4f}" '
+        f'style="--vd-hue:{category_colour(category.label)}"{" open" if index == 0 else ""}>'
+        f'<summary><img src="{crop_uri(image, vehicle.box, _THUMBNAIL)}" alt="">'
+        f'<span class="vd-title"><span class="vd-category">{escape(category.label)}</span> '
+        f'<span class="vd-score">{category.score:.2f}</span><br>{title}</span></summary>'
+        f"{lists}{_plate(image, vehicle.plate, thresholds.plate)}</details>"
+    )
+
+
+def _sure(best: Scored, threshold: float) -> str:
+    label = escape(best.label)
+    if best.score >= threshold:
+        return f'<span class="vd-label">{label}</span>'
+    return f'<span class="vd-label vd-unsure"><span aria-hidden="true">?</span> unsure: {label}?</span>'
+
+
+def _ranking(name: str, labels: Sequence[Scored], threshold: float) -> str:
+    rows = "".join(
+        f'<li><span class="vd-name">{escape(scored.label)}</span>'
+        f'<span class="vd-bar" aria-hidden="true"><i style="width:{scored.score * 100:.1f}%"></i></span>'
+        f'<span class="vd-percent">{scored.score * 100:.0f}%</span></li>'
+        for scored in labels
+    )
+    unsure = "" if labels[0].score >= threshold else ' <span class="vd-unsure">unsure</span>'
+    return f'<section class="vd-ranking"><h4>{name}{unsure}</h4><ol>{rows}</ol></section>'
+
+
+def _plate(image: Image.Image, plate: PlateReading | None, threshold: float) -> str:
+    if plate is None:
+        return '<section class="vd-plate"><h4>plate</h4><p class="vd-quiet">none found</p></section>'
+    picture = f'<img src="{crop_uri(image, plate.box, 240)}" alt="the plate">' if plate.box else ""
+    characters = "".join(
+        f'<span style="--vd-sure:{c.score:.2f}" title="{c.score * 100:.0f}%">{escape(c.character)}</span>'
+        for c in plate.characters
+    )
+    unsure = "" if plate.score >= threshold else ' <span class="vd-unsure">unsure</span>'
+    return (
+        f'<section class="vd-plate"><h4>plate{unsure}</h4>{picture}'
+        f'<p class="vd-text" aria-label="{escape(plate.text)}">{characters}</p>'
+        f'<span class="vd-percent">{plate.score * 100:.0f}%</span></section>'
+    )

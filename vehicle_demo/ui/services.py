@@ -1,0 +1,71 @@
+"""What the tabs share: the checkpoints that are there, loaded once, and the example pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+
+from vehicle_demo.recognition import CheckpointError, Recognizer, load_checkpoint
+
+PROJECT = Path(__file__).resolve().parents[2]
+EXAMPLES = PROJECT / "vehicle_demo" / "samples" / "photos"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One entry of the checkpoint menu: where it is (folder, graph or Hub model) and which precision."""
+
+    source: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class Services:
+    """Built once at start. `choices` by the name shown in the menu; the first one is the default."""
+
+    choices: Mapping[str, Choice]
+    examples: tuple[Path, ...]
+    _loaded: dict[str, Recognizer] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    @property
+    def default_choice(self) -> str:
+        """The name of the checkpoint that a visitor meets first."""
+        return next(iter(self.choices))
+
+    def recognizer(self, name: str | None = None) -> Recognizer:
+        """The recogniser of a menu entry, loaded at its first use; the default one without a name.
+
+        Raises:
+            CheckpointError: there is no such entry, or it cannot be loaded.
+        """
+        name = name or self.default_choice
+        if name not in self.choices:
+            raise CheckpointError(f"There is no checkpoint {name} here. Choose one of: {', '.join(self.choices)}.")
+        with self._lock:
+            if name not in self._loaded:
+                choice = self.choices[name]
+                self._loaded[name] = Recognizer.from_checkpoint(choice.source, choice.precision)
+            return self._loaded[name]
+
+
+def find_services(folder: Path = PROJECT / "checkpoints", examples: Path = EXAMPLES) -> Services:
+    """Every checkpoint in `folder`, after the one that `VEHICLE_DEMO_CHECKPOINT` names (a path or a Hub model).
+
+    Raises:
+        CheckpointError: there is none at all.
+    """
+    sources = [str(path.parent) for path in sorted(folder.glob("*/checkpoint.json"))]
+    if wanted := os.environ.get("VEHICLE_DEMO_CHECKPOINT"):
+        sources.insert(0, wanted)
+    if not sources:
+        raise CheckpointError(f"There is no checkpoint in {folder}. Set VEHICLE_DEMO_CHECKPOINT to a path or a Hub model.")
+    choices = {}
+    for source in sources:
+        checkpoint = load_checkpoint(source)
+        for precision in checkpoint.graphs:
+            choices[f"{checkpoint.name} {precision.upper()}"] = Choice(source, precision)
+    return Services(choices, tuple(sorted(examples.glob("*.jpg"))))
