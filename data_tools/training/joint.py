@@ -13,7 +13,7 @@ from vehicle_demo.models.losses import DetectionLoss, TargetKinds, attribute_los
 from vehicle_demo.models.vehicledino import VehicleDINO
 
 # Detection losses sum over every layer, the denoising groups and the proposals; the others are one term each.
-_WEIGHTS = {"vfl": 0.5, "bbox": 2.5, "giou": 1.0, "type": 0.5, "make": 1.0, "model": 1.5, "reid": 4.0, "plate": 1.0}
+_WEIGHTS = {"vfl": 0.5, "bbox": 2.5, "giou": 1.0, "type": 1.0, "make": 1.0, "model": 1.5, "reid": 4.0, "plate": 1.0}
 
 
 class JointLosses(Losses):

@@ -22,6 +22,8 @@ _CONCURRENT = 2
 class PhotoInput(gr.Image):
     """`gr.Image` that hands on the uploaded file as it is: what is wrong with it is for `open_image` to say."""
 
+    is_template = True  # drawn in the browser as the gr.Image it is
+
     def preprocess(self, payload: Any) -> str | None:
         """The file's path, unopened."""
         return payload.path if payload is not None else None

@@ -1,0 +1,1 @@
+"""Figures by the published protocols, each task in its own module."""

@@ -1,0 +1,102 @@
+"""Average precision by COCO's rules, through pycocotools, over all 300 queries."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from data_tools.evaluation.batches import pictures_of, through_graph
+from vehicle_demo.recognition import Recognizer
+from vehicle_demo.recognition.recognizer import decode_boxes
+
+# One of the publishers (`highway`) labels by class, and its `car` takes in SUVs and vans: so do our answers there.
+BY_CLASS_SOURCE = "highway"
+AS_CAR = ("suv", "van")
+# COCO's rule is 100 detections a picture.
+_KEPT = 100
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One picture's truth and answers. Boxes (N, 4) are x1, y1, x2, y2 in pixels."""
+
+    source: str
+    truth: np.ndarray
+    truth_labels: tuple[str, ...]
+    found: np.ndarray
+    scores: np.ndarray
+    found_labels: tuple[str, ...]
+
+
+def evaluate_detection(recognizer: Recognizer, data: Path, split: str, limit: int | None) -> dict[str, Any] | None:
+    """`ap50_any`, `map` (any vehicle, IoU 0.5 to 0.95), `ap50` by class on `highway`, `images`, and figures by source.
+
+    None when there are no such pictures. Persons are not vehicles; every label of a vehicle counts for `any`.
+    """
+    scenes = list(_scenes(recognizer, data, split, limit))
+    if not scenes:
+        return None
+    by_class = [scene for scene in scenes if scene.source == BY_CLASS_SOURCE]
+    classes = sorted({label for scene in by_class for label in scene.truth_labels} - {"vehicle"})
+    sources = sorted({scene.source for scene in scenes})
+    return {
+        **_any_vehicle(scenes),
+        "ap50": {label: average_precision(by_class, label)[0] for label in classes},
+        "by_source": {source: _any_vehicle([s for s in scenes if s.source == source]) for source in sources},
+    }
+
+
+def average_precision(scenes: Sequence[Scene], label: str | None) -> tuple[float, float]:
+    """(AP at IoU 0.5, AP over IoU 0.5 to 0.95) of one class, or of any vehicle where `label` is None."""
+    images, truths, answers = [], [], []
+    for number, scene in enumerate(scenes, start=1):
+        images.append({"id": number})
+        wanted = [label is None or own == label for own in scene.truth_labels]
+        for box in scene.truth[np.array(wanted, dtype=bool)]:
+            truths.append(_entry(number, box) | {"id": len(truths) + 1, "iscrowd": 0})
+        chosen = np.array([label is None or own == label for own in scene.found_labels], dtype=bool)
+        for box, score in zip(scene.found[chosen], scene.scores[chosen], strict=True):
+            answers.append(_entry(number, box) | {"score": float(score)})
+    if not truths or not answers:
+        return 0.0, 0.0
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO()
+        truth.dataset = {"images": images, "annotations": truths, "categories": [{"id": 1}]}
+        truth.createIndex()
+        evaluation = COCOeval(truth, truth.loadRes(answers), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return float(evaluation.stats[1]), float(evaluation.stats[0])
+
+
+def _any_vehicle(scenes: Sequence[Scene]) -> dict[str, Any]:
+    ap50, mean = average_precision(scenes, None)
+    return {"ap50_any": ap50, "map": mean, "images": len(scenes)}
+
+
+def _scenes(recognizer: Recognizer, data: Path, split: str, limit: int | None) -> Any:
+    names = recognizer.checkpoint.labels.categories
+    for picture, size, outputs in through_graph(recognizer, pictures_of(data, "detection", split, limit)):
+        boxes, scores, categories = decode_boxes(outputs["det_boxes"], outputs["det_classes"], size)
+        best = np.argsort(-scores, kind="stable")[:_KEPT]
+        labels = [names[categories[index]] for index in best]
+        if picture.source == BY_CLASS_SOURCE:
+            labels = ["car" if label in AS_CAR else label for label in labels]
+        cx, cy, w, h = np.array([box.box for box in picture.boxes]).reshape(-1, 4).T * np.array([*size, *size])[:, None]
+        truth = np.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], axis=1)
+        truth_labels = tuple(box.label for box in picture.boxes)
+        yield Scene(picture.source, truth, truth_labels, boxes[best], scores[best], tuple(labels))
+
+
+def _entry(image: int, box: np.ndarray) -> dict[str, Any]:
+    x1, y1, x2, y2 = (float(side) for side in box)
+    return {"image_id": image, "category_id": 1, "bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1)}

@@ -1,0 +1,1 @@
+"""Embeddings -> neighbours and figures."""

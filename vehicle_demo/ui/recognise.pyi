@@ -1,0 +1,157 @@
+"""The Recognise tab: a photo in, every vehicle boxed and described."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from vehicle_demo.recognition import CheckpointError, ImageError, open_image
+from vehicle_demo.ui.cards import cards_html, message_html
+from vehicle_demo.ui.pictures import data_uri
+from vehicle_demo.ui.services import Services
+from vehicle_demo.ui.stage import stage_html
+
+_CONCURRENT = 2
+
+from gradio.events import Dependency
+
+class PhotoInput(gr.Image):
+    """`gr.Image` that hands on the uploaded file as it is: what is wrong with it is for `open_image` to say."""
+
+    is_template = True  # drawn in the browser as the gr.Image it is
+
+    def preprocess(self, payload: Any) -> str | None:
+        """The file's path, unopened."""
+        return payload.path if payload is not None else None
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+def build(services: Services) -> gr.Tab:
+    """The tab, its handlers, and the public endpoint `/recognize`."""
+
+    def show(source: str | None, choice: str) -> tuple[str, str]:
+        if source is None:
+            return message_html("Drop a photo, paste one, use the camera, or choose an example.", "empty"), ""
+        try:
+            image = open_image(source)
+            return _rendered(services, image, choice)
+        except (ImageError, CheckpointError) as error:
+            return message_html(str(error), "error"), ""
+
+    @lru_cache(maxsize=32)
+    def show_example(name: str, choice: str) -> tuple[str, str]:
+        return show(str(services.examples[_example_names(services).index(name)]), choice)
+
+    def on_photo(photo: str | None, choice: str) -> tuple[str, str, str | None]:
+        return (*show(photo, choice), photo)
+
+    def on_example(choice: str, event: gr.EventData) -> tuple[str, str, str | None]:
+        name = str(getattr(event, "name", ""))
+        if name not in _example_names(services):
+            raise gr.Error("This example is not there any more. Reload the page.", print_exception=False)
+        return (*show_example(name, choice), str(services.examples[_example_names(services).index(name)]))
+
+    def on_start(choice: str) -> tuple[str, str, str | None]:
+        if not services.examples:
+            return (*show(None, choice), None)
+        return (*show_example(services.examples[0].name, choice), str(services.examples[0]))
+
+    def recognize(image: str | None, checkpoint: str | None = None) -> dict[str, Any]:
+        """Find and describe every vehicle in a picture: boxes, type, make, model, plate and embedding."""
+        if image is None:
+            raise gr.Error("Send a picture.", print_exception=False)
+        try:
+            return services.recognizer(checkpoint or None).recognize(image).to_dict()
+        except (ImageError, CheckpointError) as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    with gr.Tab("Recognise", id="recognise") as tab:
+        source = gr.State(None)
+        with gr.Row(elem_classes="vd-columns"):
+            with gr.Column(scale=5, min_width=320):
+                stage = gr.HTML(message_html("Looking at the first example.", "empty"), elem_id="vd-stage")
+                with gr.Row(elem_classes="vd-sources"):
+                    photo = PhotoInput(
+                        sources=["upload", "clipboard", "webcam"],
+                        type="filepath",
+                        label="Photo",
+                        height=168,
+                        elem_id="vd-photo",
+                        scale=3,
+                        min_width=280,
+                    )
+                    examples = gr.HTML(
+                        _examples_html(services), js_on_load=_EXAMPLE_SCRIPT, elem_id="vd-examples", scale=2, min_width=280
+                    )
+            with gr.Column(scale=3, min_width=320):
+                with gr.Row(elem_classes="vd-settings"):
+                    choice = gr.Dropdown(
+                        list(services.choices), value=services.default_choice, label="Checkpoint", min_width=160
+                    )
+                    thresholds = services.recognizer().checkpoint.thresholds
+                    threshold = gr.Slider(
+                        thresholds.detection_floor, 0.95, thresholds.detection, step=0.01, label="Detection threshold", min_width=160
+                    )
+                cards = gr.HTML("", elem_id="vd-results")
+        outputs = [stage, cards, source]
+        shared: dict[str, Any] = {
+            "concurrency_id": "model",
+            "concurrency_limit": _CONCURRENT,
+            "api_visibility": "private",
+            "show_progress": "minimal",
+            "show_progress_on": stage,
+        }
+        redraw: dict[str, Any] = {"inputs": threshold, "js": "(t) => { vehicleDemo.redraw(t); }", "api_visibility": "private"}
+        photo.input(on_photo, [photo, choice], outputs, **shared).then(None, **redraw)
+        examples.click(on_example, choice, outputs, **shared).then(None, **redraw)
+        choice.input(show, [source, choice], [stage, cards], **shared).then(None, **redraw)
+        threshold.change(None, **redraw)
+        tab.parent.parent.load(on_start, choice, outputs, **shared).then(None, **redraw)  # type: ignore[union-attr]
+        gr.Button(visible=False).click(
+            recognize,
+            [gr.File(visible=False, label="image"), gr.Textbox(visible=False, label="checkpoint")],
+            gr.JSON(visible=False, label="recognition"),
+            api_name="recognize",
+            concurrency_id="model",
+            concurrency_limit=_CONCURRENT,
+        )
+    return tab
+
+
+def _rendered(services: Services, image: Image.Image, choice: str) -> tuple[str, str]:
+    recognizer = services.recognizer(choice)
+    found = recognizer.recognize(image)
+    return stage_html(image, found), cards_html(image, found, recognizer.checkpoint.thresholds, choice)
+
+
+_EXAMPLE_SCRIPT = """
+element.addEventListener('click', (event) => {
+  const example = event.target.closest('[data-example]');
+  if (example) trigger('click', {name: example.dataset.example});
+});
+"""
+
+
+def _example_names(services: Services) -> list[str]:
+    return [path.name for path in services.examples]
+
+
+def _examples_html(services: Services) -> str:
+    buttons = "".join(_example_button(path) for path in services.examples)
+    return f'<div class="vd-strip" role="group" aria-label="Examples">{buttons}</div>' if buttons else ""
+
+
+def _example_button(path: Path) -> str:
+    name = escape(path.stem.replace("-", " "))
+    with Image.open(path) as image:
+        picture = data_uri(image.convert("RGB"), 240)
+    return f'<button type="button" data-example="{escape(path.name)}" title="{name}"><img src="{picture}" alt="Example: {name}"></button>'
