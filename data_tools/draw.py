@@ -6,7 +6,16 @@ import argparse
 from pathlib import Path
 
 # Scenes that show well what the app does: near and far, one and many, all categories.
-EXAMPLES = {"near": 1, "crossing": 49, "delivery": 45}
+EXAMPLES = {
+    "avenue": 48,
+    "bus-stop": 49,
+    "city": 41,
+    "delivery": 45,
+    "evening": 8,
+    "motorway": 6,
+    "vans": 42,
+    "wagon": 11,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
     if (args.training_run is None) == (args.preset is None):
         raise ValueError("Name either --run or --preset.")
     args.output.mkdir(parents=True, exist_ok=True)
-    model, labels = _from_run(args.training_run) if args.training_run else (_from_preset(args.preset), {})
+    model, labels = load_run(args.training_run) if args.training_run else (_from_preset(args.preset), {})
     # Before the export, which merges adapters into the weights.
     if args.training_run and args.training_run.resolve() != args.output.resolve():
         _keep_weights(model, args.training_run, args.output)
@@ -199,7 +199,7 @@ def _from_preset(name: str) -> VehicleDINO:
     return VehicleDINO(PRESETS[name])
 
 
-def _from_run(folder: Path) -> tuple[VehicleDINO, dict[str, list[str]]]:
+def load_run(folder: Path) -> tuple[VehicleDINO, dict[str, list[str]]]:
     """The run's final weights or, while it is still going, the averaged weights of its last phase."""
     import json
 

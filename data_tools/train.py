@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
         pretrain(model, args.data, args.cache, folder, settings.schedule, settings.batch_size, config.seed)
     for phase in config.phases:
         torch.manual_seed(config.seed)
-        losses = JointLosses(model, data.kinds, phase.freeze_normalisation).to(memory_format=torch.channels_last)
+        losses = JointLosses(model, data.kinds).to(memory_format=torch.channels_last)
         if phase.drawn_scenes:
             drawn = draw_training_scenes(args.cache, phase.drawn_scenes, config.seed)
             data = TrainingData(args.data, args.cache, config.seed, drawn)

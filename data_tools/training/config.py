@@ -32,7 +32,6 @@ class PhaseConfig:
     image_size: int
     mixture: Mixture
     schedule: Schedule
-    freeze_normalisation: bool = False
     drawn_scenes: int = 0
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from data_tools.training.data import Batch
 from data_tools.training.loop import Losses
@@ -19,22 +18,12 @@ _WEIGHTS = {"vfl": 0.5, "bbox": 2.5, "giou": 1.0, "type": 1.0, "make": 1.0, "mod
 class JointLosses(Losses):
     """Detection on the batch's scenes, attributes on all of it, each where it is labelled."""
 
-    def __init__(self, model: VehicleDINO, kinds: TargetKinds, freeze_normalisation: bool) -> None:
+    def __init__(self, model: VehicleDINO, kinds: TargetKinds) -> None:
         super().__init__()
         self.model = model
         self.detection = DetectionLoss(model.decoder.config, kinds)
         # Weights of the parts are set here, once, not also by the criterion.
         self.detection.weight_dict = dict.fromkeys(self.detection.weight_dict, 1.0)
-        self._freeze_normalisation = freeze_normalisation
-
-    def train(self, mode: bool = True) -> JointLosses:
-        """With `freeze_normalisation`, batch norms keep the statistics that serving will use."""
-        super().train(mode)
-        if mode and self._freeze_normalisation:
-            for module in self.model.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
-        return self
 
     def forward(self, batch: Any) -> dict[str, Tensor]:
         """batch: `data.Batch` -> weighted losses by task."""

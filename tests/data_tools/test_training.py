@@ -68,7 +68,7 @@ def test_all_tasks_learn_together(data: TrainingData, tmp_path: Path) -> None:
     small = replace(PRESETS["nano"], image_size=64, width=32, feed_forward=64, queries=30, denoising_queries=10)
     model = VehicleDINO(replace(small, decoder_layers=1, types=len(data.labels.types), makes=2, models=3))
     batch = data.batch_at(0, MIXTURE, 64)
-    losses = JointLosses(model, data.kinds, freeze_normalisation=False)
+    losses = JointLosses(model, data.kinds)
     schedule = Schedule(steps=50, learning_rate=3e-3, warm_up=0.1)
     start = {name: value.item() for name, value in losses(batch).items()}
     fit(losses, lambda step: batch, schedule, tmp_path / "run", log_every=10)

@@ -46,9 +46,9 @@ def test_lora_trains_adapters_only_and_merges_without_a_change() -> None:
 
 def test_shipped_graph_says_what_the_trained_weights_say(tmp_path: Path) -> None:
     """Kept boxes matched one to one with IoU >= 0.99 and attributes within 1e-3; near-ties may reorder the queries."""
-    from data_tools.export import _from_run
+    from data_tools.export import load_run
 
-    model, _ = _from_run(CHECKPOINT)
+    model, _ = load_run(CHECKPOINT)
     model.eval()
     size = model.config.image_size
     photos = sorted((CHECKPOINT.parents[1] / "vehicle_demo" / "samples" / "photos").glob("*.jpg"))

@@ -73,28 +73,20 @@ def build(services: Services) -> gr.Tab:
         with gr.Row(elem_classes="vd-columns"):
             with gr.Column(scale=5, min_width=320):
                 stage = gr.HTML(message_html("Looking at the first example.", "empty"), elem_id="vd-stage")
-                with gr.Row(elem_classes="vd-sources"):
-                    photo = PhotoInput(
-                        sources=["upload", "clipboard", "webcam"],
-                        type="filepath",
-                        label="Photo",
-                        height=168,
-                        elem_id="vd-photo",
-                        scale=3,
-                        min_width=280,
-                    )
-                    examples = gr.HTML(
-                        _examples_html(services), js_on_load=_EXAMPLE_SCRIPT, elem_id="vd-examples", scale=2, min_width=280
-                    )
+                examples = gr.HTML(_examples_html(services), js_on_load=_EXAMPLE_SCRIPT, elem_id="vd-examples")
+                photo = PhotoInput(
+                    sources=["upload", "clipboard", "webcam"],
+                    type="filepath",
+                    label="Your photo",
+                    height=176,
+                    elem_id="vd-photo",
+                )
             with gr.Column(scale=3, min_width=320):
-                with gr.Row(elem_classes="vd-settings"):
-                    choice = gr.Dropdown(
-                        list(services.choices), value=services.default_choice, label="Checkpoint", min_width=160
-                    )
-                    thresholds = services.recognizer().checkpoint.thresholds
-                    threshold = gr.Slider(
-                        thresholds.detection_floor, 0.95, thresholds.detection, step=0.01, label="Detection threshold", min_width=160
-                    )
+                choice = gr.Dropdown(list(services.choices), value=services.default_choice, label="Checkpoint")
+                thresholds = services.recognizer().checkpoint.thresholds
+                threshold = gr.Slider(
+                    thresholds.detection_floor, 0.95, thresholds.detection, step=0.01, label="Detection threshold"
+                )
                 cards = gr.HTML("", elem_id="vd-results")
         outputs = [stage, cards, source]
         shared: dict[str, Any] = {

@@ -1,0 +1,73 @@
+"""The app as a separate process on 127.0.0.1, for what measures it from outside."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class ServedApp:
+    """A running app: its address, its process, and the seconds from the command to the first page."""
+
+    url: str
+    process: psutil.Process
+    start_seconds: float
+
+    def resident_mb(self) -> float:
+        """Resident memory of the process in MB."""
+        return self.process.memory_info().rss / 1e6
+
+
+@contextmanager
+def served_app(checkpoint: str | None = None, wait_s: float = 60) -> Iterator[ServedApp]:
+    """Start `python app.py` on a free port, wait for its page, and stop it afterwards.
+
+    Raises:
+        RuntimeError: the process ended or gave no page in time; the message has its last output.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
+    if checkpoint:
+        environment["VEHICLE_DEMO_CHECKPOINT"] = checkpoint
+    began = time.monotonic()
+    child = subprocess.Popen(
+        [sys.executable, "app.py"], cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    url = f"http://127.0.0.1:{port}/"
+    try:
+        while not _answers(url):
+            if child.poll() is not None or time.monotonic() - began > wait_s:
+                child.kill()
+                raise RuntimeError(f"The app did not start: {child.communicate()[1].decode()[-1000:]}")
+            time.sleep(0.1)
+        yield ServedApp(url, psutil.Process(child.pid), time.monotonic() - began)
+    finally:
+        child.terminate()
+        try:
+            child.wait(10)
+        except subprocess.TimeoutExpired:
+            child.kill()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return response.status == 200
+    except (urllib.error.URLError, OSError):
+        return False

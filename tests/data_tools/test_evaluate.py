@@ -1,0 +1,101 @@
+"""Figures on answers that are known by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_tools.evaluate import evaluate
+from data_tools.evaluation.detection import Scene, average_precision
+from data_tools.evaluation.plates import edits, normalised
+from tests.data_tools.files import write_cars, write_plates, write_scenes
+from tests.graphs import write_graph
+from vehicle_demo.gallery.metrics import retrieval
+from vehicle_demo.recognition import Recognizer
+
+BOXES = np.array([[0, 0, 100, 100], [200, 200, 300, 300]], dtype=float)
+
+
+def scene(found: np.ndarray, scores: list[float], labels: list[str]) -> Scene:
+    return Scene("highway", BOXES, ("car", "bus"), found, np.array(scores), tuple(labels))
+
+
+def test_average_precision_of_known_answers() -> None:
+    perfect = scene(BOXES, [0.9, 0.8], ["car", "bus"])
+    assert average_precision([perfect], None) == (1.0, 1.0)
+    # One of two found: precision 1 up to recall 0.5, which are 51 of COCO's 101 recall points.
+    assert average_precision([scene(BOXES[:1], [0.9], ["car"])], None)[0] == pytest.approx(51 / 101)
+    # A wrong box that is surer than both right ones: precision 1/2 and 2/3, so 2/3 at every recall.
+    wrong = np.concatenate([BOXES + 1000, BOXES])[[0, 2, 3]]
+    assert average_precision([scene(wrong, [0.99, 0.9, 0.8], ["car"] * 3)], None)[0] == pytest.approx(2 / 3)
+    # IoU of exactly 0.6 counts at 0.5, 0.55 and 0.6: three of ten thresholds.
+    narrow = np.array([[0, 0, 60, 100], [200, 200, 260, 300]], dtype=float)
+    ap50, mean = average_precision([scene(narrow, [0.9, 0.8], ["car", "bus"])], None)
+    assert ap50 == 1.0 and mean == pytest.approx(0.3)
+    # Right place, wrong class: fine for any vehicle, nothing for the class.
+    swapped = scene(BOXES, [0.9, 0.8], ["bus", "car"])
+    assert average_precision([swapped], None)[0] == 1.0 and average_precision([swapped], "car")[0] == 0.0
+
+
+def test_evaluate_leaves_out_what_is_absent_and_counts_the_rest(tmp_path: Path) -> None:
+    write_cars(tmp_path, 9, split="validation")
+    write_plates(tmp_path, ["AB12", "AB-2", "AB13", "XY"], split="validation")
+    names = {
+        "categories": ["car", "suv"],
+        "types": ["sedan", "van", "suv"],
+        "makes": ["Aria", "Boreal", "Cygna", "Dorado"],
+        "models": ["Boreal SUV", "x1", "x2", "x3", "Aria Sedan", "Aria Van"],
+    }
+    counts = {kind: len(labels) for kind, labels in names.items()}
+    # The graph always answers type 2, make 3, model 4 and the plate AB12.
+    metadata = {"labels": json.dumps(names)}
+    graph = write_graph(tmp_path / "m.onnx", [(0.5, 0.5, 0.5, 0.5)], [0.9], counts=counts, metadata=metadata)
+    figures = evaluate(Recognizer.from_checkpoint(graph), tmp_path, "validation")
+    assert set(figures) == {"attributes", "plates"}
+    third = pytest.approx(1 / 3)
+    # Of three names in turn: type suv is a third, make Dorado none, Aria Sedan a third; top five lack only the sixth.
+    assert figures["attributes"] == {
+        "type_top1": third, "make_top1": 0.0, "model_top1": third, "model_top5": pytest.approx(2 / 3), "images": 9,
+    }  # fmt: skip
+    assert figures["plates"]["uc3m"] == {"exact": 0.5, "cer": pytest.approx((0 + 0 + 1 + 4) / 13), "plates": 4}
+
+
+def test_detection_figures_by_source(tmp_path: Path) -> None:
+    write_scenes(tmp_path, 3, label="car", source="highway")
+    graph = write_graph(tmp_path / "m.onnx", [], [])
+    figures = evaluate(Recognizer.from_checkpoint(graph), tmp_path, "train")
+    assert figures["detection"]["images"] == 3
+    assert set(figures["detection"]["by_source"]) == {"highway"} and set(figures["detection"]["ap50"]) == {"car"}
+    assert figures["detection"]["ap50_any"] < 0.2
+
+
+@pytest.mark.parametrize(
+    ("text", "truth", "wrong"),
+    [("AB12", "AB12", 0), ("AB12", "AB-2", 0), ("AB2", "AB-2", 0), ("AB1", "AB12", 1), ("", "AB", 2), ("X9", "-", 1)],
+)
+def test_edits_where_a_dash_matches_anything_or_nothing(text: str, truth: str, wrong: int) -> None:
+    assert edits(text, truth) == wrong
+
+
+def test_o_and_0_are_one_character_only_where_the_publisher_mixes_them() -> None:
+    assert normalised("ao 1", "openalpr_e2e_us") == normalised("A01", "openalpr_e2e_us")
+    assert normalised("AO1", "uc3m") != normalised("A01", "uc3m")
+
+
+def test_retrieval_leaves_out_the_same_camera_and_counts_the_skipped() -> None:
+    distances = np.array([[0.1, 0.2, 0.3], [0.1, 0.2, 0.3], [0.3, 0.2, 0.1]])
+    found = retrieval(distances, ["a", "b", "c"], ["a", "a", "b"], ["1", "1", "1"], ["1", "2", "2"])
+    # a: the nearest is its own camera and left out, then a match: AP 1. b: third place: AP 1/3. c: nobody.
+    assert (found.queries, found.skipped) == (2, 1)
+    assert found.map == pytest.approx((1 + 1 / 3) / 2)
+    assert found.cmc == {1: 0.5, 5: 1.0, 10: 1.0}
+
+
+def test_collapsed_embeddings_do_not_look_good() -> None:
+    found = retrieval(np.zeros((1, 4)), ["a"], ["a", "b", "c", "d"], ["1"], ["2"] * 4)
+    assert found.cmc[1] == 0 and found.map == pytest.approx(1 / 4)
+    with pytest.raises(ValueError, match="not finite"):
+        retrieval(np.full((1, 1), np.nan), ["a"], ["a"], ["1"], ["2"])

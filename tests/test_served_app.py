@@ -1,0 +1,67 @@
+"""The running app from outside: how fast it starts, what it answers, and that many may ask at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from data_tools.load_test import put_under_load
+from data_tools.serving import ServedApp
+
+
+def test_starts_fast_and_small(app: ServedApp) -> None:
+    assert app.start_seconds < 8
+    assert app.resident_mb() < 700
+
+
+def test_recognize_answers_with_the_contract(app: ServedApp, photo: Path) -> None:
+    answer = Client(app.url, verbose=False).predict(handle_file(str(photo)), "", api_name="/recognize")
+    assert set(answer) == {"checkpoint", "heads_version", "image", "timings_ms", "vehicles"}
+    assert answer["checkpoint"] == "vehicledino-nano"
+    assert answer["image"] == {"width": 1280, "height": 960}
+    assert answer["vehicles"]
+    areas = []
+    for vehicle in answer["vehicles"]:
+        x1, y1, x2, y2 = vehicle["box"]
+        assert 0 <= x1 < x2 <= 1280 and 0 <= y1 < y2 <= 960
+        assert len(vehicle["embedding"]) == 256 and len(vehicle["model"]) >= 5
+        areas.append((x2 - x1) * (y2 - y1))
+    assert areas == sorted(areas, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"nothing of the kind", "not a picture"), (b"", "empty"), (b"\xff\xd8\xff\xe0" * 9, "damaged|not a picture")]
+)
+def test_a_bad_file_gets_its_sentence(app: ServedApp, tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "bad.jpg"
+    path.write_bytes(content)
+    with pytest.raises(AppError, match=words):
+        Client(app.url, verbose=False).predict(handle_file(str(path)), "", api_name="/recognize")
+
+
+def test_an_unknown_checkpoint_gets_its_sentence(app: ServedApp, photo: Path) -> None:
+    with pytest.raises(AppError, match="There is no checkpoint"):
+        Client(app.url, verbose=False).predict(handle_file(str(photo)), "gone", api_name="/recognize")
+
+
+def test_only_recognize_is_public(app: ServedApp) -> None:
+    endpoints = Client(app.url, verbose=False).view_api(return_format="dict")["named_endpoints"]
+    assert list(endpoints) == ["/recognize"]
+
+
+def test_answers_a_crowd() -> None:
+    figures = put_under_load(None, clients=4, in_flight=8, seconds=15)
+    assert figures.errors == ()
+    assert figures.answers >= 8
+    assert figures.growth < 0.25  # the short run still warms up; the figure of the long one is in the README
+
+
+def test_a_huge_picture_is_answered(app: ServedApp, tmp_path: Path) -> None:
+    path = tmp_path / "large.jpg"
+    Image.new("RGB", (4000, 3000), (120, 130, 140)).save(path)
+    answer = Client(app.url, verbose=False).predict(handle_file(str(path)), "", api_name="/recognize")
+    assert answer["image"] == {"width": 4000, "height": 3000}

@@ -1,0 +1,83 @@
+"""Cards, exports and the checkpoint menu."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.graphs import write_checkpoint
+from vehicle_demo.recognition import Box, CheckpointError, PlateReading, Recognition, Scored, Vehicle
+from vehicle_demo.recognition.checkpoint import Thresholds
+from vehicle_demo.recognition.results import Character
+from vehicle_demo.ui.cards import cards_html, message_html
+from vehicle_demo.ui.exports import to_csv
+from vehicle_demo.ui.services import find_services
+from vehicle_demo.ui.stage import stage_html
+
+IMAGE = Image.new("RGB", (4000, 3000), (80, 90, 100))
+
+
+def recognition(make: str = "Audi", score: float = 0.9) -> Recognition:
+    labels = (Scored("Audi A5 Coupe 2012", score), Scored("BMW X3", 1 - score))
+    plate = PlateReading("AB1", 0.7, Box(1000, 900, 1200, 960), tuple(Character(c, 0.9) for c in "AB1"))
+    vehicle = Vehicle(
+        box=Box(500, 400, 2500, 2000),
+        category=Scored("car", 0.8),
+        type=(Scored("coupe", 0.9),),
+        make=(Scored(make, 0.9),),
+        model=labels,
+        novelty=None,
+        plate=plate,
+        embedding=np.zeros(256, np.float32),
+    )
+    return Recognition("nano", "built-in", 4000, 3000, {"detect": 20.0, "total": 42.0}, (vehicle,))
+
+
+def test_a_12_megapixel_picture_is_sent_reduced_with_boxes_in_its_own_pixels() -> None:
+    html = stage_html(IMAGE, recognition())
+    assert len(html) < 100_000
+    assert 'viewBox="0 0 4000 3000"' in html and 'x="500.0" y="400.0" width="2000.0" height="1600.0"' in html
+    assert "car 0.80" in html
+
+
+def test_unsure_labels_say_so() -> None:
+    sure = cards_html(IMAGE, recognition(score=0.9), Thresholds(), "nano FP32")
+    unsure = cards_html(IMAGE, recognition(score=0.4), Thresholds(), "nano FP32")
+    assert "unsure: Audi A5 Coupe 2012?" in unsure and "unsure:" not in sure
+
+
+def test_labels_cannot_bring_markup_into_the_page() -> None:
+    html = cards_html(IMAGE, recognition(make="<img src=x onerror=alert(1)>"), Thresholds(), "n")
+    assert "<img src=x" not in html and "&lt;img src=x" in html
+    assert "<script>" not in message_html("<script>", "error")
+
+
+def test_csv_has_a_line_a_vehicle_and_runs_no_formula() -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(recognition(make="=1+1").to_dict()))))
+    assert len(rows) == 1
+    assert rows[0]["make"] == "'=1+1" and rows[0]["plate"] == "AB1" and float(rows[0]["x2"]) == 2500
+
+
+def test_the_menu_offers_every_precision_and_the_wanted_checkpoint_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_checkpoint(tmp_path / "all" / "shipped")
+    other = write_checkpoint(tmp_path / "other", name="other")
+    assert list(find_services(tmp_path / "all", tmp_path).choices) == ["drawn-nano FP32"]
+    monkeypatch.setenv("VEHICLE_DEMO_CHECKPOINT", str(other))
+    services = find_services(tmp_path / "all", tmp_path)
+    assert list(services.choices) == ["other FP32", "drawn-nano FP32"]
+    assert services.recognizer().checkpoint.name == "other"
+    assert services.recognizer("drawn-nano FP32") is services.recognizer("drawn-nano FP32")
+    with pytest.raises(CheckpointError, match="Choose one of: other FP32, drawn-nano FP32"):
+        services.recognizer("gone")
+
+
+def test_no_checkpoint_at_all_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="VEHICLE_DEMO_CHECKPOINT"):
+        find_services(tmp_path, tmp_path)
