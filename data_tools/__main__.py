@@ -10,7 +10,7 @@ COMMANDS = ("draw", "train", "export", "evaluate", "benchmark", "load_test")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command. A mistake of the user (a missing file, a wrong setting) ends with its sentence, not a traceback."""
+    """Run one command. A mistake of the user (a missing file, say) ends with its sentence, not a traceback."""
     parser = argparse.ArgumentParser(prog="python -m data_tools", description="Tools around VehicleDINO.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name in COMMANDS:

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print a table and write the figures. Contenders take turns, so that their ratios hold on a machine that drifts."""
+    """Print a table and write the figures. Contenders take turns, so that ratios hold on a machine that drifts."""
     import tempfile
 
     from data_tools.serving import served_app

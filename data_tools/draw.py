@@ -20,7 +20,9 @@ EXAMPLES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `python -m data_tools draw`."""
-    parser.add_argument("--output", type=Path, required=True, help="a .parquet file, or a folder for the app's examples")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="a .parquet file, or a folder for the app's examples"
+    )
     parser.add_argument("--count", type=int, default=100, help="scenes in the parquet file")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first scene")
 

@@ -17,7 +17,15 @@ OPSET = 18
 _PER_SOURCE = 32
 _SCOPES = "name_scopes"
 # Parts whose layers stay in float: their outputs are what people read, and they are small.
-_FLOAT_PARTS = ("attributes", "plate", "class_heads", "box_heads", "proposal_classes", "proposal_boxes", "query_pos_head")
+_FLOAT_PARTS = (
+    "attributes",
+    "plate",
+    "class_heads",
+    "box_heads",
+    "proposal_classes",
+    "proposal_boxes",
+    "query_pos_head",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

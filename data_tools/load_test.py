@@ -10,7 +10,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `python -m data_tools load-test`."""
     parser.add_argument("--checkpoint", help="a folder, an .onnx file or a Hub model; the shipped one by default")
     parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--in-flight", type=int, default=16, help="pictures under way at any time, all clients together")
+    parser.add_argument(
+        "--in-flight", type=int, default=16, help="pictures under way at any time, all clients together"
+    )
     parser.add_argument("--seconds", type=float, default=60)
 
 
@@ -36,7 +38,8 @@ def run(args: argparse.Namespace) -> None:
     figures = put_under_load(args.checkpoint, args.clients, args.in_flight, args.seconds)
     print(f"{figures.answers} pictures in {args.seconds:.0f} s, {len(figures.errors)} errors")
     print(f"median {figures.median_s:.2f} s, p95 {figures.p95_s:.2f} s")
-    print(f"memory {figures.settled_mb:.0f} MB after a third, at most {figures.peak_mb:.0f} MB later ({figures.growth:+.1%})")
+    later = f"at most {figures.peak_mb:.0f} MB later ({figures.growth:+.1%})"
+    print(f"memory {figures.settled_mb:.0f} MB after a third, {later}")
     if figures.errors:
         raise ValueError(f"Some pictures failed, the first with: {figures.errors[0]}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
     data = TrainingData(args.data, args.cache, config.seed)
     labels = data.labels
     torch.manual_seed(config.seed)
-    sizes = {name: len(getattr(labels, name)) for name in ("categories", "types", "makes", "models")}
+    sizes: dict[str, Any] = {name: len(getattr(labels, name)) for name in ("categories", "types", "makes", "models")}
     model = VehicleDINO(replace(PRESETS[config.preset], **sizes), pretrained=config.pretrain is None).to(device)
     print(describe_size(model), f"on {device}", flush=True)
     args.run.mkdir(parents=True, exist_ok=True)
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
             drawn = draw_training_scenes(args.cache, phase.drawn_scenes, config.seed)
             data = TrainingData(args.data, args.cache, config.seed, drawn)
         batch_at = partial(data.batch_at, mixture=phase.mixture, size=phase.image_size)
-        averaged = fit(losses, batch_at, phase.schedule, args.run / phase.name)
+        averaged: Any = fit(losses, batch_at, phase.schedule, args.run / phase.name)
         model.load_state_dict(averaged.model.state_dict())
     save_model(model, str(args.run / "weights.safetensors"))
     print(f"Weights in {args.run / 'weights.safetensors'}; next: python -m data_tools export --run {args.run}")

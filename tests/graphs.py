@@ -100,7 +100,11 @@ def write_checkpoint(folder: Path, **settings: object) -> Path:
         "graphs": {"fp32": "model.onnx"},
         "labels": {
             "categories": categories,
-            **{kind: [f"{kind[:-1]} {chr(97 + i)}" for i in range(n)] for kind, n in counts.items() if kind != "categories"},
+            **{
+                kind: [f"{kind[:-1]} {chr(97 + i)}" for i in range(n)]
+                for kind, n in counts.items()
+                if kind != "categories"
+            },
         },
         **settings,
     }

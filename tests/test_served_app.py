@@ -34,7 +34,8 @@ def test_recognize_answers_with_the_contract(app: ServedApp, photo: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(b"nothing of the kind", "not a picture"), (b"", "empty"), (b"\xff\xd8\xff\xe0" * 9, "damaged|not a picture")]
+    ("content", "words"),
+    [(b"nothing of the kind", "not a picture"), (b"", "empty"), (b"\xff\xd8\xff\xe0" * 9, "damaged|not a picture")],
 )
 def test_a_bad_file_gets_its_sentence(app: ServedApp, tmp_path: Path, content: bytes, words: str) -> None:
     path = tmp_path / "bad.jpg"

@@ -15,7 +15,7 @@ _LIGHT = np.array([-0.45, -0.55, 0.7]) / np.linalg.norm([-0.45, -0.55, 0.7])
 
 @dataclass(frozen=True)
 class Camera:
-    """Metres, right-handed: x to the right, y forward, z up. `pitch` in radians looks down; `focal` in picture widths."""
+    """Metres, right-handed: x to the right, y forward, z up. `pitch` looks down, in radians; `focal` in widths."""
 
     width: int
     height: int

@@ -100,14 +100,21 @@ def _draw_backdrop(painter: Painter, rng: np.random.Generator, sky: Colour, haze
     half = lanes * _LANE / 2
     _draw_buildings(painter, rng, half)
     asphalt = shade((92, 94, 98), light * rng.uniform(0.85, 1.15))
-    painter.flat(np.array([[-half - 0.6, 1, 0], [half + 0.6, 1, 0], [half + 0.6, 400, 0], [-half - 0.6, 400, 0]]), asphalt)
+    painter.flat(
+        np.array([[-half - 0.6, 1, 0], [half + 0.6, 1, 0], [half + 0.6, 400, 0], [-half - 0.6, 400, 0]]), asphalt
+    )
     mark = shade((226, 226, 220), light)
     for edge in range(lanes + 1):
         x = -half + edge * _LANE
         starts = [1.0] if edge in (0, lanes) else list(np.arange(1, 120, 9.0))
         long = 399 if edge in (0, lanes) else 4.0
         for start in starts:
-            corners = [[x - 0.07, start, 0], [x + 0.07, start, 0], [x + 0.07, start + long, 0], [x - 0.07, start + long, 0]]
+            corners = [
+                [x - 0.07, start, 0],
+                [x + 0.07, start, 0],
+                [x + 0.07, start + long, 0],
+                [x - 0.07, start + long, 0],
+            ]
             painter.flat(np.array(corners), mark)
 
 
@@ -128,7 +135,12 @@ def _draw_buildings(painter: Painter, rng: np.random.Generator, half: float) -> 
             for z in np.arange(1.5, high - 1.5, 3.2):
                 for step in np.arange(1.0, abs(wide) - 1.5, 2.6):
                     x = offset + side * step
-                    pane = [[x, y - 0.05, z], [x + side * 1.3, y - 0.05, z], [x + side * 1.3, y - 0.05, z + 1.6], [x, y - 0.05, z + 1.6]]
+                    pane = [
+                        [x, y - 0.05, z],
+                        [x + side * 1.3, y - 0.05, z],
+                        [x + side * 1.3, y - 0.05, z + 1.6],
+                        [x, y - 0.05, z + 1.6],
+                    ]
                     painter.face(np.array(pane), (74, 88, 104))
 
 

@@ -120,7 +120,9 @@ class Drawn:
         front, back = -length / 2, length / 2
         paint = PAINTS[self.placed.paint]
         self.painter.flat(
-            self._world([(front, -half * 1.1, 0), (front, half * 1.1, 0), (back, half * 1.1, 0), (back, -half * 1.1, 0)]),
+            self._world(
+                [(front, -half * 1.1, 0), (front, half * 1.1, 0), (back, half * 1.1, 0), (back, -half * 1.1, 0)]
+            ),
             shade((44, 44, 48), self.painter.light),
         )
         low, waist, top = body.clearance, body.waist, body.height
@@ -136,7 +138,16 @@ class Drawn:
         ]
         for side in (-half, half):
             faces.append(
-                ([(front, side, low), (back, side, low), (back, side, waist), (cabin[0], side, waist), (front, side, hood)], paint)
+                (
+                    [
+                        (front, side, low),
+                        (back, side, low),
+                        (back, side, waist),
+                        (cabin[0], side, waist),
+                        (front, side, hood),
+                    ],
+                    paint,
+                )
             )
         # The load stands behind the cab: drawn before it when the cab is nearer to us.
         if self.placed.kind == "truck" and self.placed.facing_us:
@@ -144,14 +155,24 @@ class Drawn:
         self._faces(faces)
         self._wheels(body)
         glasshouse: list[tuple[list[tuple[float, float, float]], Colour]] = [
-            ([(roof[0], -inner, top), (roof[0], inner, top), (roof[1], inner, top), (roof[1], -inner, top)], shade(paint, 1.08)),
+            (
+                [(roof[0], -inner, top), (roof[0], inner, top), (roof[1], inner, top), (roof[1], -inner, top)],
+                shade(paint, 1.08),
+            ),
         ]
         for base, end in ((cabin[0], roof[0]), (cabin[1], roof[1])):
             rear_wall = end == roof[1] and self.placed.kind in ("van", "truck")
             colour = paint if rear_wall else GLASS
-            glasshouse.append(([(base, -half, waist), (base, half, waist), (end, inner, top), (end, -inner, top)], colour))
+            glasshouse.append(
+                ([(base, -half, waist), (base, half, waist), (end, inner, top), (end, -inner, top)], colour)
+            )
         for sign in (-1, 1):
-            outline = [(cabin[0], sign * half, waist), (cabin[1], sign * half, waist), (roof[1], sign * inner, top), (roof[0], sign * inner, top)]
+            outline = [
+                (cabin[0], sign * half, waist),
+                (cabin[1], sign * half, waist),
+                (roof[1], sign * inner, top),
+                (roof[0], sign * inner, top),
+            ]
             glasshouse.append((outline, paint))
         self._faces(glasshouse)
         self._side_windows(body, cabin, roof, inner)
@@ -166,7 +187,10 @@ class Drawn:
         for side in self._near_sides(body.width / 2):
             for middle in places:
                 for size, colour in ((1.0, TYRE), (0.62, (150, 152, 156)), (0.2, TRIM)):
-                    circle = [(middle + np.cos(t) * radius * size, side * 1.005, radius + np.sin(t) * radius * size) for t in turns]
+                    circle = [
+                        (middle + np.cos(t) * radius * size, side * 1.005, radius + np.sin(t) * radius * size)
+                        for t in turns
+                    ]
                     points = self._world(circle)
                     self.painter.flat(points, shade(colour, self.painter.light))
                     if size == 1.0:
@@ -266,13 +290,18 @@ class Drawn:
         ]
         for start, end, half, low, high, colour in blocks:
             self._faces(
-                [([(at, -half, low), (at, half, low), (at, half, high), (at, -half, high)], colour) for at in (start, end)]
+                [
+                    ([(at, -half, low), (at, half, low), (at, half, high), (at, -half, high)], colour)
+                    for at in (start, end)
+                ]
                 + [([(start, s, low), (end, s, low), (end, s, high), (start, s, high)], colour) for s in (-half, half)]
                 + [([(start, -half, high), (start, half, high), (end, half, high), (end, -half, high)], colour)]
             )
         at = -0.77 if self.placed.facing_us else 0.77
         lamp: Colour = (240, 240, 220) if self.placed.facing_us else (186, 24, 26)
-        self.painter.face(self._world([(at, y, z) for y, z in ((-0.1, 0.9), (0.1, 0.9), (0.1, 0.76), (-0.1, 0.76))]), lamp)
+        self.painter.face(
+            self._world([(at, y, z) for y, z in ((-0.1, 0.9), (0.1, 0.9), (0.1, 0.76), (-0.1, 0.76))]), lamp
+        )
 
 
 @lru_cache(maxsize=256)
@@ -285,4 +314,3 @@ def plate_picture(text: str) -> Image.Image:
     font = ImageFont.truetype(_FONT, 38 if len(text) <= 7 else 33)
     draw.text((112, 27), text, fill=(20, 20, 24), font=font, anchor="mm")
     return picture
-

@@ -56,7 +56,9 @@ def evaluate_detection(recognizer: Recognizer, data: Path, split: str, limit: in
 
 def average_precision(scenes: Sequence[Scene], label: str | None) -> tuple[float, float]:
     """(AP at IoU 0.5, AP over IoU 0.5 to 0.95) of one class, or of any vehicle where `label` is None."""
-    images, truths, answers = [], [], []
+    images: list[dict[str, Any]] = []
+    truths: list[dict[str, Any]] = []
+    answers: list[dict[str, Any]] = []
     for number, scene in enumerate(scenes, start=1):
         images.append({"id": number})
         wanted = [label is None or own == label for own in scene.truth_labels]

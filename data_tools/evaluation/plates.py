@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ def normalised(text: str, source: str) -> str:
 def edits(text: str, truth: str) -> int:
     """Levenshtein distance in which a `-` of the truth matches any character, or none, for free."""
 
-    @lru_cache(maxsize=None)
+    @cache
     def distance(i: int, j: int) -> int:
         if j == 0:
             return i

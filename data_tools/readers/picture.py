@@ -25,8 +25,8 @@ class LabelledBox:
 class Picture:
     """One picture of a data set with the labels its publisher gives; what is not labelled is None or empty.
 
-    `labelled_kinds` holds "vehicle" or "plate" (or both) when all of that kind in the picture have a box: only then is a
-    place without a box known to be background.
+    `labelled_kinds` holds "vehicle" or "plate" (or both) when all of that kind in the picture have a box: only then is
+    a place without a box known to be background.
     """
 
     encoded: bytes

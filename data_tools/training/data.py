@@ -54,7 +54,7 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Batch:
-    """images (N, 3, S, S) float32, normalised; the first `scenes` have `targets`; `labels` as `attribute_losses` takes."""
+    """images (N, 3, S, S) float32, normalised; the first `scenes` have `targets`; `labels` for `attribute_losses`."""
 
     images: Tensor
     scenes: int
@@ -149,7 +149,9 @@ class TrainingData:
         mixed[len(scenes) : first_plate] = erase_some(mixed[len(scenes) : first_plate], generator, 0.25)
         return Batch(normalise(mixed), len(scenes), targets, self._labels(pictures))
 
-    def _scene_batch(self, rng: np.random.Generator, mixture: Mixture, size: int) -> tuple[Tensor, list[dict[str, Tensor]]]:
+    def _scene_batch(
+        self, rng: np.random.Generator, mixture: Mixture, size: int
+    ) -> tuple[Tensor, list[dict[str, Tensor]]]:
         images, targets = [], []
         single = mixture.scenes - mixture.mosaics
         for window in self._windows(rng, self.scenes, single, size, area=(0.25, 1.3)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from data_tools.training.data import Batch
@@ -30,7 +31,7 @@ class JointLosses(Losses):
         assert isinstance(batch, Batch)
         batch = batch.to(self.model.decoder.attribute_query.device)
         encoded = self.model.encode(batch.images.contiguous(memory_format=torch.channels_last))
-        losses = {}
+        losses: dict[str, Tensor] = {}
         if batch.scenes:
             found = self.model.detect(encoded, slice(0, batch.scenes), batch.targets)
             losses |= self.detection.of(found, batch.targets)

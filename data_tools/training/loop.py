@@ -1,4 +1,4 @@
-"""One training loop for every phase: AdamW, warm-up and cosine, EMA, and a state on disk to go on from at any moment."""
+"""One training loop for every phase: AdamW, warm-up and cosine, EMA, and a state on disk to go on from."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def fit(
             parts = losses(batch_at(step))
             total = torch.stack(list(parts.values())).sum()
             if not torch.isfinite(total):
-                raise FloatingPointError(f"The loss is not finite at step {step}: { {k: float(v) for k, v in parts.items()} }")
+                raise FloatingPointError(
+                    f"The loss is not finite at step {step}: { {k: float(v) for k, v in parts.items()} }"
+                )
             optimizer.zero_grad(set_to_none=True)
             total.backward()
             nn.utils.clip_grad_norm_(losses.parameters(), schedule.clip_norm)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,7 +69,7 @@ class ViewLosses(Losses):
 
     def __init__(self, model: VehicleDINO, names: int) -> None:
         super().__init__()
-        self.backbone = model.backbone
+        self.backbone: Any = model.backbone
         width = model.attributes.from_pooled.in_features
         self.feature = nn.Linear(width, FEATURE_SIZE)
         self.name = nn.Sequential(nn.Dropout(0.1), nn.Linear(width, names))
@@ -92,5 +93,5 @@ def pretrain(
     """Train `model.backbone` in place; afterwards it holds the EMA weights."""
     views = ViewData(data, cache, batch_size, seed)
     losses = ViewLosses(model, len(views.names)).to(memory_format=torch.channels_last)
-    averaged = fit(losses, views.batch_at, schedule, folder)
+    averaged: Any = fit(losses, views.batch_at, schedule, folder)
     model.backbone.load_state_dict(averaged.backbone.state_dict())

@@ -70,7 +70,7 @@ def _views_of(picture: Picture, count: int, rng: np.random.Generator) -> Iterato
 
 
 def prepare(data: Path, cache: Path, seed: int) -> None:
-    """Write `views.npy` (V, 160, 160, 3) uint8, `features.npy` (V, 1280) float16 and `views.json` (source, path) to `cache`.
+    """Write `views.npy` (V, 160, 160, 3) uint8, `features.npy` (V, 1280) float16 and `views.json` (source, path).
 
     Goes on where an earlier, interrupted call stopped. Raises FileNotFoundError without the teacher's file.
     """
@@ -78,7 +78,9 @@ def prepare(data: Path, cache: Path, seed: int) -> None:
         return
     teacher_path = data / TEACHER_FILE
     if not teacher_path.exists():
-        raise FileNotFoundError(f"{teacher_path} is missing: distillation needs the teacher described in the data README.")
+        raise FileNotFoundError(
+            f"{teacher_path} is missing: distillation needs the teacher described in the data README."
+        )
     cache.mkdir(parents=True, exist_ok=True)
     pictures = [
         (picture, count)

@@ -50,6 +50,7 @@ def upload(page: Page, path: Path) -> None:
     clear = page.locator("#vd-photo button[aria-label='Clear'], #vd-photo button[aria-label='Remove Image']")
     if clear.count():
         clear.first.click()
+        expect(clear).to_have_count(0)
     page.locator("#vd-photo input[type=file]").first.set_input_files(str(path))
 
 
@@ -111,7 +112,10 @@ def test_downloads_hold_what_was_recognised(page: Page) -> None:
 
 @pytest.mark.parametrize(
     ("name", "content", "words"),
-    [("broken.jpg", b"\xff\xd8\xff\xe0 cut short", "picture"), ("words.png", b"just words", "not a picture we can read")],
+    [
+        ("broken.jpg", b"\xff\xd8\xff\xe0 cut short", "picture"),
+        ("words.png", b"just words", "not a picture we can read"),
+    ],
 )
 def test_a_bad_file_shows_its_sentence_and_the_next_photo_works(
     page: Page, tmp_path: Path, photo: Path, name: str, content: bytes, words: str

@@ -21,7 +21,11 @@ def vfl(logits: torch.Tensor, kind: str | None, labelled: torch.Tensor) -> torch
     """The class loss of one picture with one query that sits exactly on the target's box."""
     criterion = DetectionLoss(RTDetrConfig(num_labels=7), KINDS)
     number = [] if kind is None else [KINDS.number(kind)]
-    target = {"class_labels": torch.tensor(number, dtype=torch.int64), "boxes": BOX[: len(number)], "labelled": labelled}
+    target = {
+        "class_labels": torch.tensor(number, dtype=torch.int64),
+        "boxes": BOX[: len(number)],
+        "labelled": labelled,
+    }
     rows = torch.zeros(len(number), dtype=torch.int64)
     outputs = {"logits": KINDS.extend(logits.view(1, 1, 7)), "pred_boxes": BOX.view(1, 1, 4)}
     return criterion.loss_labels_vfl(outputs, [target], [(rows, rows)], 1.0)["loss_vfl"]

@@ -18,7 +18,9 @@ from vehicle_demo.recognition import Box
 from vehicle_demo.recognition.recognizer import overlap
 
 CHECKPOINT = Path(__file__).parents[2] / "checkpoints" / "vehicledino-nano"
-TINY_VIT = replace(PRESETS["base"], backbone="vit_tiny_patch16_224", image_size=64, width=32, feed_forward=64, lora_rank=4)
+TINY_VIT = replace(
+    PRESETS["base"], backbone="vit_tiny_patch16_224", image_size=64, width=32, feed_forward=64, lora_rank=4
+)
 
 
 def test_config_refuses_unknown_keys() -> None:
@@ -29,7 +31,7 @@ def test_config_refuses_unknown_keys() -> None:
 
 def test_lora_trains_adapters_only_and_merges_without_a_change() -> None:
     torch.manual_seed(0)
-    model = VehicleDINO(replace(TINY_VIT, decoder_layers=2)).eval()
+    model = VehicleDINO(replace(TINY_VIT, decoder_layers=2, queries=20)).eval()
     trained = [name for name, p in model.backbone.named_parameters() if p.requires_grad]
     assert trained and all("lora" in name for name in trained)
     for name, parameter in model.named_parameters():

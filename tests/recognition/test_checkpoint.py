@@ -65,7 +65,7 @@ def test_odd_names_inside_a_graph_say_so(tmp_path: Path, labels: str, words: str
 def test_two_graphs_of_one_precision_are_not_chosen_between(tmp_path: Path) -> None:
     for name in ("a.onnx", "b.onnx"):
         write_graph(tmp_path / name, [], [])
-    with pytest.raises(CheckpointError, match="a.onnx, b.onnx"):
+    with pytest.raises(CheckpointError, match=r"a\.onnx, b\.onnx"):
         Recognizer.from_checkpoint(tmp_path)
 
 

@@ -112,7 +112,7 @@ def test_no_such_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="There is no checkpoint"):
         Recognizer.from_checkpoint(tmp_path / "gone")
     (tmp_path / "text.onnx").write_text("no graph")
-    with pytest.raises(CheckpointError, match="cannot load|can load"):
+    with pytest.raises(CheckpointError, match=r"cannot load|can load"):
         Recognizer.from_checkpoint(tmp_path / "text.onnx")
 
 

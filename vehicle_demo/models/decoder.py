@@ -58,7 +58,7 @@ class QueryDecoder(nn.Module):
     def __init__(self, config: RTDetrConfig, target_kinds: int) -> None:
         super().__init__()
         self.config = config
-        width, classes = config.d_model, config.num_labels
+        width, classes = config.d_model, int(config.num_labels or 0)
         self.projections = nn.ModuleList(
             nn.Sequential(nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width))
             for channels in config.decoder_in_channels

@@ -67,18 +67,24 @@ class DetectionLoss(RTDetrLoss):
         super().__init__(config)
         self.num_classes = len(kinds.names)
         self.kinds = kinds
+        self.counted: Tensor
         self.register_buffer("counted", kinds.counted(), persistent=False)
 
     def loss_labels_vfl(
-        self, outputs: dict[str, Tensor], targets: list[dict[str, Tensor]], indices: Any, num_boxes: float, log: bool = True
+        self,
+        outputs: dict[str, Tensor],
+        targets: list[dict[str, Tensor]],
+        indices: Any,
+        num_boxes: float,
+        log: bool = True,
     ) -> dict[str, Tensor]:
         """Varifocal loss (Zhang et al., arXiv 2008.13367) over the columns that count for each query."""
         logits = outputs["logits"]
         where = self._get_source_permutation_idx(indices)
         boxes = torch.cat([t["boxes"][chosen] for t, (_, chosen) in zip(targets, indices, strict=True)])
         kinds = torch.cat([t["class_labels"][chosen] for t, (_, chosen) in zip(targets, indices, strict=True)])
-        found = center_to_corners_format(outputs["pred_boxes"][where].detach())
-        overlaps = torch.diag(box_iou(found, center_to_corners_format(boxes))[0])
+        found: Any = center_to_corners_format(outputs["pred_boxes"][where].detach())  # type: ignore[arg-type]
+        overlaps = torch.diag(box_iou(found, center_to_corners_format(boxes))[0])  # type: ignore[arg-type]
         target = torch.zeros_like(logits)
         target[(*where, kinds)] = overlaps.to(logits.dtype)
         kind_of_query = torch.full(logits.shape[:2], self.num_classes, device=logits.device)
@@ -112,12 +118,14 @@ class DetectionLoss(RTDetrLoss):
         }
 
 
-def attribute_losses(described: dict[str, Tensor], labels: dict[str, Tensor], smoothing: float = 0.1) -> dict[str, Tensor]:
+def attribute_losses(
+    described: dict[str, Tensor], labels: dict[str, Tensor], smoothing: float = 0.1
+) -> dict[str, Tensor]:
     """Cross-entropy of type, make and model, cosine distance to the teachers' embedding, and plate characters.
 
-    `described` as `VehicleDINO.describe` gives it. `labels` has `type`, `make`, `model` (N,) int64 with -1 for unknown,
-    `teacher` (N, 256) with zeros for unknown and `plate` (N, 8) int64 with -1 for slots that do not count. A task of which
-    nothing is labelled gives zero.
+    `described` as `VehicleDINO.describe` gives it. `labels` has `type`, `make`, `model` (N,) int64 with -1 for
+    unknown, `teacher` (N, 256) with zeros for unknown and `plate` (N, 8) int64 with -1 for slots that do not count. A
+    task of which nothing is labelled gives zero.
     """
     names = {"type": "vehicle_types", "make": "makes", "model": "models"}
     losses = {task: _cross_entropy(described[tensor], labels[task], smoothing) for task, tensor in names.items()}

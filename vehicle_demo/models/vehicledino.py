@@ -20,7 +20,7 @@ from vehicle_demo.models.neck import ConvPyramid, SimpleFPN
 
 @dataclass(frozen=True)
 class VehicleDINOConfig:
-    """Sizes of one VehicleDINO. `width` is the channel count of neck, encoder and decoder; sizes of pictures in pixels."""
+    """Sizes of one VehicleDINO. `width` counts the channels of neck, encoder and decoder; `image_size` in pixels."""
 
     backbone: str
     image_size: int
@@ -79,7 +79,7 @@ PRESETS = {
 class Encoded:
     """A batch after backbone, neck and encoder.
 
-    `maps` three (N, width, H_i, W_i), finest first; `pooled` (N, P), the backbone's own summary; `memory` for the decoder.
+    `maps` three (N, width, H_i, W_i), finest first; `pooled` (N, P), the backbone's own summary.
     """
 
     maps: list[Tensor]
@@ -96,7 +96,8 @@ class VehicleDINO(nn.Module):
     def __init__(self, config: VehicleDINOConfig, pretrained: bool = False) -> None:
         super().__init__()
         self.config = config
-        self.backbone = _build_backbone(config, pretrained)
+        # timm's models share no base class that has what we call: features, head, feature_info.
+        self.backbone: Any = _build_backbone(config, pretrained)
         self._is_vit = hasattr(self.backbone, "patch_embed")
         stages = [info["num_chs"] for info in self.backbone.feature_info]
         self.neck = SimpleFPN(stages[-1], config.width) if self._is_vit else ConvPyramid(stages[-3:], config.width)
@@ -151,9 +152,11 @@ class VehicleDINO(nn.Module):
         merge_lora(self.backbone)
 
 
-def _build_backbone(config: VehicleDINOConfig, pretrained: bool) -> nn.Module:
+def _build_backbone(config: VehicleDINOConfig, pretrained: bool) -> Any:
     # Convolutional timm models take any picture size and refuse the argument.
-    size = {"img_size": config.image_size} if config.backbone.startswith(("vit_", "deit", "eva")) else {}
+    size: dict[str, Any] = (
+        {"img_size": config.image_size} if config.backbone.startswith(("vit_", "deit", "eva")) else {}
+    )
     backbone = timm.create_model(config.backbone, pretrained=pretrained, num_classes=0, **size)
     if config.lora_rank:
         add_lora(backbone, config.lora_rank)
@@ -174,15 +177,15 @@ def _detr_config(config: VehicleDINOConfig) -> RTDetrConfig:
         decoder_layers=config.decoder_layers,
         num_queries=config.queries,
         num_denoising=config.denoising_queries,
-        num_labels=config.categories + 1,
+        num_labels=config.categories + 1,  # type: ignore[call-arg]
     )
 
 
 def _start_from_random(module: nn.Module) -> None:
     """Give transformers' modules ordinary starting weights, in place.
 
-    Theirs (normalisation scales near zero, linear layers at 0.01) are meant to be overwritten by a checkpoint and hardly
-    train from scratch. Deformable attention keeps its own start: sampling points spread over a star.
+    Theirs (normalisation scales near zero, linear layers at 0.01) are meant to be overwritten by a checkpoint and
+    hardly train from scratch. Deformable attention keeps its own start: sampling points spread over a star.
     """
     for name, child in module.named_modules():
         if isinstance(child, nn.Conv2d | nn.BatchNorm2d | nn.LayerNorm):

@@ -19,16 +19,6 @@ from vehicle_demo.ui.stage import stage_html
 _CONCURRENT = 2
 
 
-class PhotoInput(gr.Image):
-    """`gr.Image` that hands on the uploaded file as it is: what is wrong with it is for `open_image` to say."""
-
-    is_template = True  # drawn in the browser as the gr.Image it is
-
-    def preprocess(self, payload: Any) -> str | None:
-        """The file's path, unopened."""
-        return payload.path if payload is not None else None
-
-
 def build(services: Services) -> gr.Tab:
     """The tab, its handlers, and the public endpoint `/recognize`."""
 
@@ -45,8 +35,9 @@ def build(services: Services) -> gr.Tab:
     def show_example(name: str, choice: str) -> tuple[str, str]:
         return show(str(services.examples[_example_names(services).index(name)]), choice)
 
-    def on_photo(photo: str | None, choice: str) -> tuple[str, str, str | None]:
-        return (*show(photo, choice), photo)
+    def on_photo(photo: str | None, choice: str) -> Any:
+        # Taking the photo out of the field clears the field, not what was found in it.
+        return (*show(photo, choice), photo) if photo else (gr.skip(), gr.skip(), gr.skip())
 
     def on_example(choice: str, event: gr.EventData) -> tuple[str, str, str | None]:
         name = str(getattr(event, "name", ""))
@@ -74,13 +65,15 @@ def build(services: Services) -> gr.Tab:
             with gr.Column(scale=5, min_width=320):
                 stage = gr.HTML(message_html("Looking at the first example.", "empty"), elem_id="vd-stage")
                 examples = gr.HTML(_examples_html(services), js_on_load=_EXAMPLE_SCRIPT, elem_id="vd-examples")
-                photo = PhotoInput(
+                photo = gr.Image(
                     sources=["upload", "clipboard", "webcam"],
                     type="filepath",
                     label="Your photo",
                     height=176,
                     elem_id="vd-photo",
                 )
+                # gr.Image opens what is uploaded; what is wrong with a file is for open_image to say.
+                photo.preprocess = _path_of  # type: ignore[method-assign]
             with gr.Column(scale=3, min_width=320):
                 choice = gr.Dropdown(list(services.choices), value=services.default_choice, label="Checkpoint")
                 thresholds = services.recognizer().checkpoint.thresholds
@@ -96,12 +89,16 @@ def build(services: Services) -> gr.Tab:
             "show_progress": "minimal",
             "show_progress_on": stage,
         }
-        redraw: dict[str, Any] = {"inputs": threshold, "js": "(t) => { vehicleDemo.redraw(t); }", "api_visibility": "private"}
+        redraw: dict[str, Any] = {
+            "inputs": threshold,
+            "js": "(t) => { vehicleDemo.redraw(t); }",
+            "api_visibility": "private",
+        }
         photo.input(on_photo, [photo, choice], outputs, **shared).then(None, **redraw)
         examples.click(on_example, choice, outputs, **shared).then(None, **redraw)
         choice.input(show, [source, choice], [stage, cards], **shared).then(None, **redraw)
         threshold.change(None, **redraw)
-        tab.parent.parent.load(on_start, choice, outputs, **shared).then(None, **redraw)  # type: ignore[union-attr]
+        tab.parent.parent.load(on_start, choice, outputs, **shared).then(None, **redraw)
         gr.Button(visible=False).click(
             recognize,
             [gr.File(visible=False, label="image"), gr.Textbox(visible=False, label="checkpoint")],
@@ -111,6 +108,10 @@ def build(services: Services) -> gr.Tab:
             concurrency_limit=_CONCURRENT,
         )
     return tab
+
+
+def _path_of(payload: Any) -> str | None:
+    return payload.path if payload is not None else None
 
 
 def _rendered(services: Services, image: Image.Image, choice: str) -> tuple[str, str]:
@@ -140,4 +141,7 @@ def _example_button(path: Path) -> str:
     name = escape(path.stem.replace("-", " "))
     with Image.open(path) as image:
         picture = data_uri(image.convert("RGB"), 240)
-    return f'<button type="button" data-example="{escape(path.name)}" title="{name}"><img src="{picture}" alt="Example: {name}"></button>'
+    return (
+        f'<button type="button" data-example="{escape(path.name)}" title="{name}">'
+        f'<img src="{picture}" alt="Example: {name}"></button>'
+    )

@@ -62,7 +62,9 @@ def find_services(folder: Path = PROJECT / "checkpoints", examples: Path = EXAMP
     if wanted := os.environ.get("VEHICLE_DEMO_CHECKPOINT"):
         sources.insert(0, wanted)
     if not sources:
-        raise CheckpointError(f"There is no checkpoint in {folder}. Set VEHICLE_DEMO_CHECKPOINT to a path or a Hub model.")
+        raise CheckpointError(
+            f"There is no checkpoint in {folder}. Set VEHICLE_DEMO_CHECKPOINT to a path or a Hub model."
+        )
     choices = {}
     for source in sources:
         checkpoint = load_checkpoint(source)

@@ -22,7 +22,8 @@ def build(services: Services) -> gr.Blocks:
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(
             f'<header class="vd-top"><h1>{TITLE}</h1><p>Find every vehicle in a photo: type, make, model and plate.</p>'
-            f'<nav><a href="#vd-card">{escape(checkpoint.name)} {escape(checkpoint.version)}, heads {escape(checkpoint.heads_version)}</a>'
+            f'<nav><a href="#vd-card">{escape(checkpoint.name)} {escape(checkpoint.version)}, '
+            f"heads {escape(checkpoint.heads_version)}</a>"
             '<a href="?view=api">API</a></nav></header>'
         )
         with gr.Tabs():

@@ -20,7 +20,8 @@ def stage_html(image: Image.Image, found: Recognition) -> str:
     # Larger boxes come first, so smaller ones lie over them and can be reached.
     boxes = "".join(_box(index, vehicle, unit, width) for index, vehicle in enumerate(found.vehicles))
     return (
-        f'<div class="vd-stage"><div class="vd-canvas" style="aspect-ratio:{width}/{height};--vd-aspect:{width / height:.4f}">'
+        '<div class="vd-stage"><div class="vd-canvas" '
+        f'style="aspect-ratio:{width}/{height};--vd-aspect:{width / height:.4f}">'
         f'<img src="{data_uri(image, _LONGEST)}" alt="Your picture, {len(found.vehicles)} vehicles found">'
         f'<svg viewBox="0 0 {width} {height}" role="group" aria-label="Vehicles found">{boxes}</svg></div></div>'
     )
@@ -39,10 +40,12 @@ def _box(index: int, vehicle: Vehicle, unit: float, width: int) -> str:
     top = box.y1 - text * 1.35 if box.y1 > text * 1.35 else box.y1
     colour = category_colour(vehicle.category.label)
     return (
-        f'<g class="vd-box" tabindex="0" role="button" data-vehicle="{index}" data-score="{vehicle.category.score:.4f}" '
+        f'<g class="vd-box" tabindex="0" role="button" data-vehicle="{index}" '
+        f'data-score="{vehicle.category.score:.4f}" '
         f'style="--vd-hue:{colour}" aria-label="{escape(label)}, open its card">'
         f'<rect class="vd-frame" x="{box.x1:.1f}" y="{box.y1:.1f}" width="{box.x2 - box.x1:.1f}" '
         f'height="{box.y2 - box.y1:.1f}" rx="{unit * 0.3:.1f}"/>'
-        f'<rect class="vd-tag" x="{left:.1f}" y="{top:.1f}" width="{plate_width:.1f}" height="{text * 1.35:.1f}" rx="{unit * 0.3:.1f}"/>'
+        f'<rect class="vd-tag" x="{left:.1f}" y="{top:.1f}" width="{plate_width:.1f}" '
+        f'height="{text * 1.35:.1f}" rx="{unit * 0.3:.1f}"/>'
         f'<text x="{left + unit * 0.5:.1f}" y="{top + text:.1f}" font-size="{text:.1f}">{escape(label)}</text></g>'
     )
