@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-COMMANDS = ("draw", "train", "export", "evaluate", "benchmark", "load_test")
+COMMANDS = ("draw", "train", "export", "calibrate", "evaluate", "benchmark", "load_test")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def evaluate_detection(recognizer: Recognizer, data: Path, split: str, limit: in
 
     None when there are no such pictures. Persons are not vehicles; every label of a vehicle counts for `any`.
     """
-    scenes = list(_scenes(recognizer, data, split, limit))
+    scenes = list(scenes_of(recognizer, data, split, limit))
     if not scenes:
         return None
     by_class = [scene for scene in scenes if scene.source == BY_CLASS_SOURCE]
@@ -56,6 +56,31 @@ def evaluate_detection(recognizer: Recognizer, data: Path, split: str, limit: in
 
 def average_precision(scenes: Sequence[Scene], label: str | None) -> tuple[float, float]:
     """(AP at IoU 0.5, AP over IoU 0.5 to 0.95) of one class, or of any vehicle where `label` is None."""
+    evaluation = _compared(scenes, label)
+    return (float(evaluation.stats[1]), float(evaluation.stats[0])) if evaluation else (0.0, 0.0)
+
+
+def best_threshold(scenes: Sequence[Scene]) -> tuple[float, float]:
+    """(score, F1): from which score on answers are shown for the best F1 of any vehicle at IoU 0.5.
+
+    Raises ValueError when there is nothing to compare.
+    """
+    evaluation = _compared(scenes, None)
+    if evaluation is None:
+        raise ValueError("There are no boxes to choose a threshold by.")
+    compared = [image for image in evaluation.evalImgs if image and image["aRng"] == evaluation.params.areaRng[0]]
+    scores = np.concatenate([image["dtScores"] for image in compared])
+    right = np.concatenate([image["dtMatches"][0] > 0 for image in compared])
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(right[order])
+    truths = sum(len(scene.truth) for scene in scenes)
+    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + truths)
+    best = int(f1.argmax())
+    return float(scores[order][best]), float(f1[best])
+
+
+def _compared(scenes: Sequence[Scene], label: str | None) -> COCOeval | None:
+    """COCO's comparison of one class or of any vehicle; None when there is no truth or no answer."""
     images: list[dict[str, Any]] = []
     truths: list[dict[str, Any]] = []
     answers: list[dict[str, Any]] = []
@@ -68,7 +93,7 @@ def average_precision(scenes: Sequence[Scene], label: str | None) -> tuple[float
         for box, score in zip(scene.found[chosen], scene.scores[chosen], strict=True):
             answers.append(_entry(number, box) | {"score": float(score)})
     if not truths or not answers:
-        return 0.0, 0.0
+        return None
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
         truth.dataset = {"images": images, "annotations": truths, "categories": [{"id": 1}]}
@@ -77,7 +102,7 @@ def average_precision(scenes: Sequence[Scene], label: str | None) -> tuple[float
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    return float(evaluation.stats[1]), float(evaluation.stats[0])
+    return evaluation
 
 
 def _any_vehicle(scenes: Sequence[Scene]) -> dict[str, Any]:
@@ -85,7 +110,8 @@ def _any_vehicle(scenes: Sequence[Scene]) -> dict[str, Any]:
     return {"ap50_any": ap50, "map": mean, "images": len(scenes)}
 
 
-def _scenes(recognizer: Recognizer, data: Path, split: str, limit: int | None) -> Any:
+def scenes_of(recognizer: Recognizer, data: Path, split: str, limit: int | None) -> Iterator[Scene]:
+    """Truth and the best answers of every picture, at the scores the graph gives."""
     names = recognizer.checkpoint.labels.categories
     for picture, size, outputs in through_graph(recognizer, pictures_of(data, "detection", split, limit)):
         boxes, scores, categories = decode_boxes(outputs["det_boxes"], outputs["det_classes"], size)

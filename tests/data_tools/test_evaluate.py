@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data_tools.calibrate import best_temperature, calibration_error
 from data_tools.evaluate import evaluate
-from data_tools.evaluation.detection import Scene, average_precision
+from data_tools.evaluation.detection import Scene, average_precision, best_threshold
 from data_tools.evaluation.plates import edits, normalised
 from tests.data_tools.files import write_cars, write_plates, write_scenes
 from tests.graphs import write_graph
@@ -99,3 +100,18 @@ def test_collapsed_embeddings_do_not_look_good() -> None:
     assert found.cmc[1] == 0 and found.map == pytest.approx(1 / 4)
     with pytest.raises(ValueError, match="not finite"):
         retrieval(np.full((1, 1), np.nan), ["a"], ["a"], ["1"], ["2"])
+
+
+def test_the_threshold_keeps_right_answers_and_drops_wrong_ones() -> None:
+    wrong = BOXES + 1000
+    found = scene(np.concatenate([BOXES, wrong]), [0.9, 0.6, 0.4, 0.3], ["car"] * 4)
+    assert best_threshold([found]) == (pytest.approx(0.6), pytest.approx(1.0))
+
+
+def test_temperature_undoes_overconfidence() -> None:
+    rng = np.random.default_rng(0)
+    honest = rng.normal(0, 1.5, (4000, 5))
+    probabilities = np.exp(honest) / np.exp(honest).sum(axis=1, keepdims=True)
+    truth = np.array([rng.choice(5, p=row) for row in probabilities])
+    assert best_temperature(honest * 3, truth) == pytest.approx(3, rel=0.1)
+    assert calibration_error(honest, truth) < 0.03 < 0.15 < calibration_error(honest * 3, truth)
