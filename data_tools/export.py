@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 OPSET = 18
 _PER_SOURCE = 32
 _SCOPES = "name_scopes"
+_ANY_SIZE = 2**31
 # Parts whose layers stay in float: their outputs are what people read, and they are small.
 _FLOAT_PARTS = (
     "attributes",
@@ -79,6 +80,8 @@ def export_graph(model: VehicleDINO, path: Path) -> None:
     """Write the model as one ONNX graph with the contract's tensors and a dynamic batch. Adapters are merged first."""
     import onnx
     import torch
+    from onnx_ir.passes.common import DeduplicateInitializersPass
+    from onnxscript.optimizer import optimize_ir
 
     model.merge_adapters()
     model.eval()
@@ -97,6 +100,10 @@ def export_graph(model: VehicleDINO, path: Path) -> None:
             verbose=False,
         )
     assert program is not None
+    # Linear weights are turned once, here, not at every run: a quantiser takes only weights that are constants.
+    optimize_ir(program.model, input_size_limit=_ANY_SIZE, output_size_limit=_ANY_SIZE)
+    # Both kinds of query pass through the same layers, whose turned weights need to be kept once.
+    DeduplicateInitializersPass(size_limit=_ANY_SIZE)(program.model)
     graph = program.model_proto
     for node in graph.graph.node:
         _keep_only_scopes(node.metadata_props)
