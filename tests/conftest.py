@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from data_tools.drawing import draw_scene
+from data_tools.drawing import UNSEEN, draw_scene
 from data_tools.serving import ServedApp, served_app
 
 
@@ -22,5 +22,5 @@ def app() -> Iterator[ServedApp]:
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A drawn photo with vehicles near the camera, not among the examples."""
     path = tmp_path_factory.mktemp("photos") / "street.jpg"
-    draw_scene(100, size=(1280, 960), vehicles=4).image.save(path, quality=90)
+    draw_scene(UNSEEN + 100, size=(1280, 960), vehicles=4).image.save(path, quality=90)
     return path

@@ -13,6 +13,8 @@ from data_tools.drawing.camera import Camera, Colour, Painter, shade
 from data_tools.drawing.vehicles import BODIES, MAKES, PAINTS, Drawn, Placed
 
 _LANE = 3.5
+# Pictures to look at and to measure with are drawn from here on; training pictures stay below.
+UNSEEN = 10**9
 # Less than this part of a vehicle in view, and it is no longer labelled.
 _VISIBLE = 0.35
 _KINDS = (*BODIES, "motorcycle")
@@ -64,7 +66,12 @@ def draw_scene(seed: int, size: tuple[int, int] = (640, 480), vehicles: int | No
 
 
 def write_parquet(path: Path, count: int, seed: int) -> None:
-    """Draw `count` scenes and write them with their labels in the columns of the data folder's other files."""
+    """Draw `count` scenes and write them with their labels in the columns of the data folder's other files.
+
+    Raises ValueError when their seeds would reach those of the pictures that nobody trains on.
+    """
+    if seed * 1_000_003 + count > UNSEEN:
+        raise ValueError(f"Seed {seed} is too large: pictures from {UNSEEN} on are kept for examples and measurements.")
     import pyarrow as pa
     import pyarrow.parquet as pq
 
