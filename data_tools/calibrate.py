@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     values["thresholds"] = {
         **values.get("thresholds", {}),
         "detection": round(threshold, 3),
-        "detection_floor": round(threshold / 2, 3),
+        "detection_floor": round(0.75 * threshold, 3),
     }
     values["temperatures"] = temperatures
     description.write_text(json.dumps(values, indent=1) + "\n")

@@ -69,7 +69,7 @@ def test_an_uploaded_photo_gets_boxes_and_cards(page: Page, photo: Path) -> None
     before = page.locator(".vd-canvas img").get_attribute("src")
     upload(page, photo)
     expect(page.locator(".vd-canvas img")).not_to_have_attribute("src", before or "", timeout=20_000)
-    set_threshold(page, 0.25)
+    set_threshold(page, 0.32)
     expect(page.locator(".vd-box:visible").first).to_be_visible()
     expect(page.locator(".vd-card:visible").first).to_be_visible()
     assert page.locator(".vd-box:visible").count() == page.locator(".vd-card:visible").count()
@@ -77,7 +77,7 @@ def test_an_uploaded_photo_gets_boxes_and_cards(page: Page, photo: Path) -> None
 
 
 def test_a_box_opens_its_card_by_mouse_and_by_keyboard(page: Page) -> None:
-    set_threshold(page, 0.25)
+    set_threshold(page, 0.32)
     last = page.locator(".vd-box:visible").last
     index = last.get_attribute("data-vehicle")
     card = page.locator(f".vd-card[data-vehicle='{index}']")
@@ -89,7 +89,7 @@ def test_a_box_opens_its_card_by_mouse_and_by_keyboard(page: Page) -> None:
 
 
 def test_the_threshold_redraws_without_asking_the_server(page: Page) -> None:
-    set_threshold(page, 0.25)
+    set_threshold(page, 0.32)
     expect(page.locator(".vd-box:visible").first).to_be_visible()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
