@@ -17,6 +17,7 @@ train-nano: $(VENV)/.app
 	$(PIP) install -q -r data_tools/requirements-teachers.txt
 	$(VENV)/bin/python -m data_tools train --config nano --data ../shared/data --run runs/nano --cache cache
 	$(VENV)/bin/python -m data_tools export --run runs/nano --output checkpoints/vehicledino-nano --data ../shared/data
+	$(VENV)/bin/python -m data_tools train-reader --data ../shared/data --run runs/reader --cache cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh tests/system_packages.sh python3-venv

@@ -12,7 +12,9 @@ from vehicle_demo.ui.services import find_services
 
 def main() -> None:
     """Build the page and serve it until interrupted. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where."""
-    shell.build(find_services()).launch(**shell.launch_options())
+    services = find_services()
+    services.galleries.fill_sample(services.recognizer())
+    shell.build(services).launch(**shell.launch_options())
 
 
 if __name__ == "__main__":

@@ -6,21 +6,23 @@ import argparse
 import importlib
 import sys
 
-COMMANDS = ("draw", "train", "export", "calibrate", "evaluate", "benchmark", "load_test")
+COMMANDS = (
+    "draw", "render", "train", "train_reader", "export", "calibrate", "evaluate", "card", "index",
+    "measure_gallery", "benchmark", "load_test",
+)  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command. A mistake of the user (a missing file, say) ends with its sentence, not a traceback."""
     parser = argparse.ArgumentParser(prog="python -m data_tools", description="Tools around VehicleDINO.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in COMMANDS:
-        module = importlib.import_module(f"data_tools.{name}")
-        command = commands.add_parser(name.replace("_", "-"), help=(module.__doc__ or "").strip().splitlines()[0])
+    modules = {name.replace("_", "-"): importlib.import_module(f"data_tools.{name}") for name in COMMANDS}
+    for name, module in modules.items():
+        command = commands.add_parser(name, help=(module.__doc__ or "").strip().splitlines()[0])
         module.add_arguments(command)
-        command.set_defaults(run=module.run)
     args = parser.parse_args(arguments)
     try:
-        args.run(args)
+        modules[args.command].run(args)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f"error: {error}")
 

@@ -9,6 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from data_tools.profiling import operator_times
+
 _RUNS = 15
 
 
@@ -24,31 +28,36 @@ def run(args: argparse.Namespace) -> None:
     """Print a table and write the figures. Contenders take turns, so that ratios hold on a machine that drifts."""
     import tempfile
 
-    from data_tools.serving import served_app
+    from vehicle_demo.recognition import load_checkpoint
 
     with tempfile.TemporaryDirectory() as folder:
         contenders = _contenders(args.checkpoint, Path(folder) / "base.onnx" if args.base else None)
         # How much work recognise had: every box above the floor costs a pass over its crop.
-        described = {name: len(work().vehicles) for name, work in contenders.items() if name.startswith("recognise")}
-        figures: dict[str, Any] = {"milliseconds": in_turns(contenders, args.runs), "described": described}
-    figures["graph_mb"] = {p.name: p.stat().st_size / 1e6 for p in sorted(args.checkpoint.glob("*.onnx"))}
-    times = figures["milliseconds"]
-    figures["ratios"] = _ratios({name: figure["median"] for name, figure in times.items()})
-    with served_app(str(args.checkpoint)) as app:
-        figures["app"] = {"start_s": app.start_seconds, "resident_mb": app.resident_mb()}
+        described = {
+            name: float(len(work().vehicles)) for name, work in contenders.items() if name.startswith("recognise")
+        }
+        times = in_turns(contenders, args.runs)
+    checkpoint = load_checkpoint(args.checkpoint)
+    graphs = [checkpoint.graph_path(precision) for precision in checkpoint.graphs]
+    files = [*graphs, checkpoint.reader_path] if checkpoint.reader_path else graphs
+    groups: dict[str, dict[str, float]] = {
+        "described": described,
+        "graph_mb": {path.name: path.stat().st_size / 1e6 for path in files},
+        "ratios": _ratios({name: figure["median"] for name, figure in times.items()}),
+        "app": _app_figures(args.checkpoint),
+        **{f"operator_ms, {path.name}": _largest(operator_times(path, _blank(path), args.runs)) for path in graphs},
+    }
     for name, figure in times.items():
         print(f"{name:36} median {figure['median']:8.1f} ms   p95 {figure['p95']:8.1f} ms")
-    for group in ("described", "graph_mb", "ratios", "app"):
-        for name, value in figures[group].items():
+    for group, values in groups.items():
+        for name, value in values.items():
             print(f"{group + '.' + name:48} {value:.2f}")
     if args.output:
-        args.output.write_text(json.dumps(figures, indent=1) + "\n")
+        args.output.write_text(json.dumps({"milliseconds": times, **groups}, indent=1) + "\n")
 
 
 def in_turns(contenders: Mapping[str, Callable[[], object]], runs: int) -> dict[str, dict[str, float]]:
     """Median and p95 in ms of each, after one warm-up, over `runs` rounds in which each runs once."""
-    import numpy as np
-
     spent: dict[str, list[float]] = {name: [] for name in contenders}
     for round_number in range(runs + 1):
         for name, work in contenders.items():
@@ -62,13 +71,44 @@ def in_turns(contenders: Mapping[str, Callable[[], object]], runs: int) -> dict[
     }
 
 
+def _app_figures(checkpoint: Path) -> dict[str, float]:
+    """Start-up of the app in s, and its memory in MB when ready and at most while it answers a 12-megapixel photo."""
+    import tempfile
+
+    from gradio_client import Client, handle_file
+
+    from data_tools.drawing import UNSEEN, draw_scene
+    from data_tools.serving import served_app
+
+    with tempfile.NamedTemporaryFile(suffix=".jpg") as file, served_app(str(checkpoint)) as app:
+        resident = app.resident_mb()
+        draw_scene(UNSEEN).image.resize((4000, 3000)).save(file.name)
+        Client(app.url, verbose=False).predict(handle_file(file.name), "", api_name="/recognize")
+        return {"start_s": app.start_seconds, "resident_mb": resident, "peak_mb, one 12 MP photo": app.peak_mb()}
+
+
+def _blank(graph: Path) -> Any:
+    from vehicle_demo.recognition.graph import Graph
+
+    size = Graph(graph).input_size
+    return np.zeros((1, 3, size, size), np.float32)
+
+
+def _largest(spent: dict[str, float], count: int = 8) -> dict[str, float]:
+    """The first `count`, the rest together, and the sum."""
+    rest = sum(list(spent.values())[count:])
+    return {**dict(list(spent.items())[:count]), "others": rest, "all": sum(spent.values())}
+
+
 def _contenders(checkpoint: Path, base: Path | None) -> dict[str, Callable[[], Any]]:
     import io
     import itertools
 
     import torch
+    from PIL import Image
 
     from data_tools.drawing import UNSEEN, draw_scene
+    from data_tools.drawing.plates import draw, make_up
     from data_tools.export import export_preset, load_run
     from vehicle_demo.recognition import Recognizer
     from vehicle_demo.recognition.graph import Graph
@@ -81,8 +121,15 @@ def _contenders(checkpoint: Path, base: Path | None) -> dict[str, Callable[[], A
         scene.image.save(buffer, "JPEG", quality=90)
         return buffer.getvalue()
 
+    def opened(content: bytes) -> Image.Image:
+        image = Image.open(io.BytesIO(content))
+        image.load()
+        return image
+
     full, small = (Recognizer.from_checkpoint(checkpoint, precision) for precision in ("fp32", "int8"))
     one, five = encoded(1), encoded(5)
+    one_decoded, five_decoded = opened(one), opened(five)
+    plate = draw(make_up(np.random.default_rng(0)))
     picture = [full.graph.prepare(draw_scene(UNSEEN).image)]
     model = load_run(checkpoint)[0].eval()
 
@@ -93,11 +140,14 @@ def _contenders(checkpoint: Path, base: Path | None) -> dict[str, Callable[[], A
     contenders: dict[str, Callable[[], Any]] = {
         "recognise, 1 vehicle, FP32": lambda: full.recognize(one),
         "recognise, 1 vehicle, INT8": lambda: small.recognize(one),
+        "recognise, 1 vehicle, decoded, FP32": lambda: full.recognize(one_decoded),
         "recognise, 5 vehicles, FP32": lambda: full.recognize(five),
         "recognise, 5 vehicles, INT8": lambda: small.recognize(five),
+        "recognise, 5 vehicles, decoded, FP32": lambda: full.recognize(five_decoded),
         "one pass, FP32": lambda: full.run_graph(picture),
         "one pass, INT8": lambda: small.run_graph(picture),
         "one pass, torch": torch_pass,
+        "read one plate": lambda: full.read_plates([plate]),
     }
     if base is not None:
         export_preset("base", base)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
+_SAME_OBJECT = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 _TENSORS = {"type": ("vehicle_types", "types"), "make": ("makes", "makes"), "model": ("models", "models")}
 
 
@@ -21,7 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print and write what was chosen: the detection threshold by F1 at IoU 0.5, a temperature a head by likelihood.
+    """Print and write what was chosen.
+
+    `same_object` by the average precision of any vehicle (mean over IoU 0.5 to 0.95), the detection threshold by F1 at
+    IoU 0.5, a temperature a head by likelihood, the match threshold by F1 over pairs from different cameras; the last
+    stays as it was where there are no such pairs.
 
     Raises:
         ValueError: the split has no boxes or no names to choose by.
@@ -29,12 +34,17 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
 
     from data_tools.evaluation.batches import pictures_of, through_graph
-    from data_tools.evaluation.detection import best_threshold, scenes_of
+    from data_tools.evaluation.detection import average_precision, best_threshold, scenes_of
     from vehicle_demo.recognition import Recognizer
 
     recognizer = Recognizer.from_checkpoint(args.checkpoint)
-    threshold, f1 = best_threshold(list(scenes_of(recognizer, args.data, args.split, None)))
-    print(f"detection threshold {threshold:.3f}, F1 {f1:.3f}")
+    scenes = list(scenes_of(recognizer, args.data, args.split, None))
+    precision = {limit: average_precision([s.shown(limit) for s in scenes], None) for limit in _SAME_OBJECT}
+    same_object = max(_SAME_OBJECT, key=lambda limit: precision[limit][1])
+    for limit, (ap50, mean) in precision.items():
+        print(f"same object from IoU {limit:.2f}: AP50 {ap50:.3f}, AP {mean:.3f}")
+    threshold, f1 = best_threshold([scene.shown(same_object) for scene in scenes])
+    print(f"chosen {same_object:.2f}; detection threshold {threshold:.3f}, F1 {f1:.3f}")
     logits: dict[str, list[np.ndarray]] = {task: [] for task in _TENSORS}
     truths: dict[str, list[int]] = {task: [] for task in _TENSORS}
     for picture, _, outputs in through_graph(recognizer, pictures_of(args.data, "cars196", args.split, None)):
@@ -51,14 +61,21 @@ def run(args: argparse.Namespace) -> None:
         temperatures[task] = round(best_temperature(stacked, truth), 3)
         before, after = (calibration_error(stacked / t, truth) for t in (1.0, temperatures[task]))
         print(f"{task} temperature {temperatures[task]:.3f}, expected calibration error {before:.3f} -> {after:.3f}")
+    chosen = {"detection": round(threshold, 3), "detection_floor": round(0.75 * threshold, 3)}
+    rows = [
+        (outputs["reid_embeds"][0], picture.vehicle_id, picture.camera_id)
+        for picture, _, outputs in through_graph(recognizer, pictures_of(args.data, "reid", args.split, None))
+    ]
+    if rows:
+        embeddings, identities, cameras = (np.array(column) for column in zip(*rows, strict=True))
+        match, f1 = best_match(embeddings, identities, cameras)
+        chosen["match"] = round(match, 3)
+        print(f"match from cosine {match:.3f}, F1 of pairs from different cameras {f1:.3f}")
     description = args.checkpoint / "checkpoint.json"
     values = json.loads(description.read_text())
-    values["thresholds"] = {
-        **values.get("thresholds", {}),
-        "detection": round(threshold, 3),
-        "detection_floor": round(0.75 * threshold, 3),
-    }
+    values["thresholds"] = {**values.get("thresholds", {}), **chosen}
     values["temperatures"] = temperatures
+    values["same_object"] = same_object
     description.write_text(json.dumps(values, indent=1) + "\n")
 
 
@@ -72,6 +89,36 @@ def best_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
         return -float(log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(len(truth)), truth].mean())
 
     return float(np.exp(minimize_scalar(surprise, bounds=(-3, 3), method="bounded").x))
+
+
+def best_match(embeddings: np.ndarray, identities: np.ndarray, cameras: np.ndarray) -> tuple[float, float]:
+    """(cosine, F1): from which cosine two pictures of different cameras are best said to show one vehicle.
+
+    Every pair counts once. The threshold lies midway between the least cosine it lets in and the next one below.
+
+    Args:
+        embeddings: (N, D) with unit L2 norm. identities, cameras: (N,) of any kind.
+
+    Raises:
+        ValueError: no vehicle is seen by two cameras.
+    """
+    import numpy as np
+
+    first, second = np.triu_indices(len(embeddings), 1)
+    apart = cameras[first] != cameras[second]
+    first, second = first[apart], second[apart]
+    same = identities[first] == identities[second]
+    if not same.any():
+        raise ValueError("No vehicle is seen by two cameras, so there is no match to choose a threshold by.")
+    cosines = (embeddings @ embeddings.T)[first, second]
+    order = np.argsort(-cosines, kind="stable")
+    cosines, hits = cosines[order], np.cumsum(same[order])
+    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + hits[-1])
+    # Among equal cosines only the last can be a limit.
+    f1[:-1][cosines[:-1] == cosines[1:]] = 0
+    best = int(f1.argmax())
+    below = cosines[best + 1] if best + 1 < len(cosines) else cosines[best]
+    return float((cosines[best] + below) / 2), float(f1[best])
 
 
 def calibration_error(logits: np.ndarray, truth: np.ndarray, bins: int = 15) -> float:

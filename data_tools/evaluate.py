@@ -12,7 +12,7 @@ from typing import Any
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `python -m data_tools evaluate`."""
     parser.add_argument("--checkpoint", required=True, help="a folder, an .onnx file or a Hub model")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of parquet files")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="a data set's folder")
     parser.add_argument("--split", default="validation", help="train, validation or evaluation")
     parser.add_argument("--output", type=Path, help="JSON file to write")
     parser.add_argument("--precision", default="fp32", choices=("fp32", "int8"))
@@ -41,7 +41,8 @@ def evaluate(recognizer: Any, data: Path, split: str, limit: int | None = None) 
     """All figures by task; tasks without pictures are left out."""
     from data_tools.evaluation.attributes import evaluate_attributes
     from data_tools.evaluation.detection import evaluate_detection
-    from data_tools.evaluation.plates import evaluate_plates
+    from data_tools.evaluation.open_set import evaluate_open_set
+    from data_tools.evaluation.plates import evaluate_plate_photos, evaluate_plates
     from data_tools.evaluation.reid import evaluate_reid
 
     tasks = {
@@ -49,6 +50,8 @@ def evaluate(recognizer: Any, data: Path, split: str, limit: int | None = None) 
         "attributes": evaluate_attributes,
         "reid": evaluate_reid,
         "plates": evaluate_plates,
+        "plates_photos": evaluate_plate_photos,
+        "open_set": evaluate_open_set,
     }
     found = {name: measure(recognizer, data, split, limit) for name, measure in tasks.items()}
     return {name: figures for name, figures in found.items() if figures is not None}

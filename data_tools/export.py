@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor, nn
 
     from vehicle_demo.models.vehicledino import VehicleDINO
 
@@ -31,7 +32,7 @@ _FLOAT_PARTS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `python -m data_tools export`."""
-    parser.add_argument("--run", dest="training_run", type=Path, help="folder of a training run")
+    parser.add_argument("--run", type=Path, help="folder of a training run")
     parser.add_argument("--preset", help="instead of a run: a preset with random weights, to measure sizes and speed")
     parser.add_argument("--output", type=Path, required=True, help="checkpoint folder to write")
     parser.add_argument("--name", default="vehicledino-nano", help="the checkpoint's name")
@@ -40,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write `model.onnx`, `model_int8.onnx`, `weights.safetensors`, `run.json` and `checkpoint.json`.
+    """Write `model.onnx`, `model_int8.onnx`, `weights.safetensors`, `run.json`, `training.jsonl` and `checkpoint.json`.
 
-    Thresholds and temperatures already in the folder are kept.
+    What `calibrate` chose is kept where the folder has it.
 
     Raises:
         FileNotFoundError: the run has neither weights nor state, or there are no pictures to calibrate with.
@@ -50,13 +51,13 @@ def run(args: argparse.Namespace) -> None:
     """
     import json
 
-    if (args.training_run is None) == (args.preset is None):
+    if (args.run is None) == (args.preset is None):
         raise ValueError("Name either --run or --preset.")
     args.output.mkdir(parents=True, exist_ok=True)
-    model, labels = load_run(args.training_run) if args.training_run else (_from_preset(args.preset), {})
+    model, labels = load_run(args.run) if args.run else (_from_preset(args.preset), {})
     # Before the export, which merges adapters into the weights.
-    if args.training_run and args.training_run.resolve() != args.output.resolve():
-        _keep_weights(model, args.training_run, args.output)
+    if args.run and args.run.resolve() != args.output.resolve():
+        _keep_weights(model, args.run, args.output)
     graph, quantised = args.output / "model.onnx", args.output / "model_int8.onnx"
     export_graph(model, graph)
     pictures = list(calibration_pictures(args.data, model.config.image_size))
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
         "version": args.version,
         "graphs": {"fp32": graph.name, "int8": quantised.name},
         "labels": labels,
-        **{key: kept[key] for key in ("thresholds", "temperatures") if key in kept},
+        **{key: kept[key] for key in ("thresholds", "temperatures", "same_object", "reader") if key in kept},
     }
     description.write_text(json.dumps(values, indent=1) + "\n")
     for path in (graph, quantised):
@@ -78,23 +79,32 @@ def run(args: argparse.Namespace) -> None:
 
 def export_graph(model: VehicleDINO, path: Path) -> None:
     """Write the model as one ONNX graph with the contract's tensors and a dynamic batch. Adapters are merged first."""
+    import torch
+
+    model.merge_adapters()
+    size = model.config.image_size
+    write_onnx(model, torch.zeros(2, 3, size, size), "images", path)
+
+
+def write_onnx(model: nn.Module, example: Tensor, name: str, path: Path) -> None:
+    """Write a network of one input called `name` as an ONNX graph with a dynamic batch; outputs keep their names.
+
+    A network that answers with a tensor, not with a dictionary of them, gets the output name `logits`.
+    """
     import onnx
     import torch
     from onnx_ir.passes.common import DeduplicateInitializersPass
     from onnxscript.optimizer import optimize_ir
 
-    model.merge_adapters()
     model.eval()
-    size = model.config.image_size
-    example = torch.zeros(2, 3, size, size)
     with torch.no_grad():
-        names = list(model(example))
+        answer = model(example)
         program = torch.onnx.export(
             model,
             (example,),
             dynamo=True,
-            input_names=["images"],
-            output_names=names,
+            input_names=[name],
+            output_names=list(answer) if isinstance(answer, dict) else ["logits"],
             dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
             opset_version=OPSET,
             verbose=False,
@@ -141,7 +151,8 @@ def quantise(source: Path, target: Path, pictures: Sequence[np.ndarray]) -> None
         prepared = Path(folder) / "prepared.onnx"
         # Symbolic shape inference fails on the exporter's expressions; plain inference gives all that is needed.
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True, skip_optimization=True)
-        nodes = onnx.load(prepared).graph.node
+        graph = onnx.load(prepared).graph
+        weights = {weight.name for weight in graph.initializer}
         root = logging.getLogger()
         level = root.level
         root.setLevel(logging.ERROR)
@@ -150,12 +161,14 @@ def quantise(source: Path, target: Path, pictures: Sequence[np.ndarray]) -> None
             str(target),
             Reader(),
             op_types_to_quantize=["Conv", "MatMul", "Gemm"],
-            nodes_to_exclude=[node.name for node in nodes if _stays_float(node)],
+            nodes_to_exclude=[node.name for node in graph.node if _stays_float(node, weights)],
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
-            extra_options={"CalibMovingAverage": True, "MatMulConstBOnly": True},
+            extra_options={
+                "CalibMovingAverage": True,
+            },
         )
         root.setLevel(level)
 
@@ -164,14 +177,14 @@ def calibration_pictures(data: Path, size: int) -> Iterator[np.ndarray]:
     """Training pictures of every kind, stretched and normalised. Raises FileNotFoundError when there are none."""
     import numpy as np
 
-    from data_tools.readers import parquet
+    from data_tools.readers import parquet, registry
     from data_tools.training.augment import IMAGENET_MEAN, IMAGENET_STD
 
     mean, std = np.array(IMAGENET_MEAN, np.float32), np.array(IMAGENET_STD, np.float32)
-    found = False
+    found, ours = False, registry.layout_of(data) is None
     for name in ("detection", "cars196", "plate_crops", "plate_photos"):
         left = _PER_SOURCE
-        for index, picture in enumerate(parquet.read(data, name)):
+        for index, picture in enumerate(parquet.read(data, name) if ours else registry.read(data, name, "train")):
             # Neighbouring rows come from one publisher, often one film.
             if picture.split == "train" and index % 17 == 0 and left:
                 left -= 1
@@ -189,13 +202,16 @@ def _keep_only_scopes(properties: Any) -> None:
         properties.add(key=key, value=value)
 
 
-def _stays_float(node: Any) -> bool:
+def _stays_float(node: Any, weights: set[str]) -> bool:
+    # Attention's products of two activations: quantised, they drag the softmax between them along, four times slower.
+    if node.op_type == "MatMul" and node.input[1] not in weights:
+        return True
     scopes = " ".join(entry.value for entry in node.metadata_props if entry.key.endswith(_SCOPES))
     return any(part in scopes for part in _FLOAT_PARTS)
 
 
 def _keep_weights(model: VehicleDINO, training_run: Path, output: Path) -> None:
-    """Beside the graph: torch weights in half precision and `run.json`, from which anyone exports or trains on."""
+    """Beside the graph, to export or to train on from: torch weights in half precision, `run.json`, the log."""
     import shutil
 
     from safetensors.torch import save_model
@@ -203,6 +219,17 @@ def _keep_weights(model: VehicleDINO, training_run: Path, output: Path) -> None:
     save_model(model.half(), str(output / "weights.safetensors"))
     model.float()
     shutil.copy(training_run / "run.json", output / "run.json")
+    (output / "training.jsonl").write_text("".join(_log_lines(training_run)))
+
+
+def _log_lines(training_run: Path) -> Iterator[str]:
+    """The logs of all phases that have one, in their order, each line with its phase's name."""
+    import json
+
+    for phase in json.loads((training_run / "run.json").read_text())["config"]["phases"]:
+        log = training_run / phase["name"] / "log.jsonl"
+        for line in log.read_text().splitlines() if log.exists() else []:
+            yield json.dumps({"phase": phase["name"], **json.loads(line)}) + "\n"
 
 
 def _from_preset(name: str) -> VehicleDINO:

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -31,10 +32,18 @@ class ServedApp:
         """Resident memory of the process in MB."""
         return self.process.memory_info().rss / 1e6
 
+    def peak_mb(self) -> float:
+        """The most resident memory that the process has had so far, in MB. Linux only."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024 / 1e6
+
 
 @contextmanager
-def served_app(checkpoint: str | None = None, wait_s: float = 60) -> Iterator[ServedApp]:
+def served_app(checkpoint: str | None = None, wait_s: float = 60, home: Path | None = None) -> Iterator[ServedApp]:
     """Start `python app.py` on a free port, wait for its page, and stop it afterwards.
+
+    Its galleries are in `home`; without one it gets an empty home of its own.
 
     Raises:
         RuntimeError: the process ended or gave no page in time; the message has its last output.
@@ -42,7 +51,13 @@ def served_app(checkpoint: str | None = None, wait_s: float = 60) -> Iterator[Se
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, "GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
+    kept = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    environment = {
+        **os.environ,
+        "GRADIO_SERVER_NAME": "127.0.0.1",
+        "GRADIO_SERVER_PORT": str(port),
+        "VEHICLE_DEMO_HOME": str(home or kept.name),
+    }
     if checkpoint:
         environment["VEHICLE_DEMO_CHECKPOINT"] = checkpoint
     began = time.monotonic()
@@ -63,6 +78,8 @@ def served_app(checkpoint: str | None = None, wait_s: float = 60) -> Iterator[Se
             child.wait(10)
         except subprocess.TimeoutExpired:
             child.kill()
+            child.wait()
+        kept.cleanup()
 
 
 def _answers(url: str) -> bool:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
+
+DEFAULT_DATA = [Path("../shared/data")]
+
+
+def add_data_argument(parser: argparse.ArgumentParser) -> None:
+    """`--data`, once for each folder; `DEFAULT_DATA` where it is not given."""
+    parser.add_argument(
+        "--data", type=Path, action="append", help="folder of parquet files or a published data set; may be repeated"
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `python -m data_tools train`."""
     parser.add_argument("--config", default="nano", help="a shipped config's name or a TOML file")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of parquet files")
+    add_data_argument(parser)
     parser.add_argument("--run", type=Path, required=True, help="folder for state, log and final weights")
-    parser.add_argument("--cache", type=Path, required=True, help="folder for decoded pictures (about 10 GB)")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for decoded pictures (about 4 GB)")
     parser.add_argument("--device", default=None, help="cpu, cuda, ...; the best there is by default")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads; all by default")
 
@@ -24,44 +34,65 @@ def run(args: argparse.Namespace) -> None:
     from functools import partial
 
     import torch
-    from safetensors.torch import save_model
+    from safetensors.torch import load, save_model
 
-    from data_tools.training import views
     from data_tools.training.config import load_config
     from data_tools.training.data import TrainingData
     from data_tools.training.drawn import draw_training_scenes
     from data_tools.training.joint import JointLosses
     from data_tools.training.loop import fit
-    from data_tools.training.pretrain import pretrain
     from vehicle_demo.models.vehicledino import PRESETS, VehicleDINO, describe_size
 
     config = load_config(args.config)
     if args.threads:
         torch.set_num_threads(args.threads)
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    data = TrainingData(args.data, args.cache, config.seed)
+    folders = args.data or DEFAULT_DATA
+    teacher = _found(folders, config.feature_teacher) if config.feature_teacher else None
+    load_data = partial(TrainingData, folders, args.cache, config.seed, feature_teacher=teacher)
+    data = load_data()
     labels = data.labels
     torch.manual_seed(config.seed)
     sizes: dict[str, Any] = {name: len(getattr(labels, name)) for name in ("categories", "types", "makes", "models")}
-    model = VehicleDINO(replace(PRESETS[config.preset], **sizes), pretrained=config.pretrain is None).to(device)
+    model = VehicleDINO(replace(PRESETS[config.preset], **sizes), pretrained=config.pretrained_backbone)
+    if config.start is not None:
+        model.load_state_dict(load(read_from_git(config.start)))
     print(describe_size(model), f"on {device}", flush=True)
     args.run.mkdir(parents=True, exist_ok=True)
     (args.run / "run.json").write_text(
         json.dumps({"config": asdict(config), "model": model.config.to_dict(), "labels": asdict(labels)}, indent=1)
     )
-    if config.pretrain is not None:
-        views.prepare(args.data, args.cache, config.seed)
-        settings = config.pretrain
-        folder = args.run / "pretrain"
-        pretrain(model, args.data, args.cache, folder, settings.schedule, settings.batch_size, config.seed)
+    losses = JointLosses(model, data.kinds).to(device).to(memory_format=torch.channels_last)
     for phase in config.phases:
         torch.manual_seed(config.seed)
-        losses = JointLosses(model, data.kinds).to(memory_format=torch.channels_last)
         if phase.drawn_scenes:
-            drawn = draw_training_scenes(args.cache, phase.drawn_scenes, config.seed)
-            data = TrainingData(args.data, args.cache, config.seed, drawn)
-        batch_at = partial(data.batch_at, mixture=phase.mixture, size=phase.image_size)
-        averaged: Any = fit(losses, batch_at, phase.schedule, args.run / phase.name)
-        model.load_state_dict(averaged.model.state_dict())
+            data = load_data(drawn=draw_training_scenes(args.cache, phase.drawn_scenes, config.seed))
+        mixture = data.possible(phase.mixture)
+        if mixture != phase.mixture:
+            print(f"Phase {phase.name} does without what the data lack: {mixture}", flush=True)
+        batch_at = partial(data.batch_at, mixture=mixture, size=phase.image_size)
+        losses.load_state_dict(fit(losses, batch_at, phase.schedule, args.run / phase.name).state_dict())
     save_model(model, str(args.run / "weights.safetensors"))
     print(f"Weights in {args.run / 'weights.safetensors'}; next: python -m data_tools export --run {args.run}")
+
+
+def _found(folders: list[Path], name: str) -> Path:
+    for folder in folders:
+        if (folder / name).exists():
+            return folder / name
+    raise FileNotFoundError(f"The config needs {name} in one of the data folders; none has it.")
+
+
+def read_from_git(name: str) -> bytes:
+    """A file as it was at a revision of this repository, by git's own name for it: `REVISION:PATH`.
+
+    Raises:
+        FileNotFoundError: git knows no such file (in a shallow clone, say).
+    """
+    shown = subprocess.run(["git", "show", name], cwd=Path(__file__).parent.parent, capture_output=True, check=False)
+    if shown.returncode:
+        raise FileNotFoundError(
+            f"Training starts from {name}, which git does not find here; in a shallow clone run "
+            f"`git fetch --unshallow` first. ({shown.stderr.decode().strip()})"
+        )
+    return shown.stdout

@@ -9,12 +9,21 @@ import pytest
 
 from data_tools.drawing import UNSEEN, draw_scene
 from data_tools.serving import ServedApp, served_app
+from tests.drawn_gallery import fill_home
 
 
 @pytest.fixture(scope="session")
-def app() -> Iterator[ServedApp]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of `app`: the gallery `drawn` is there, 20 vehicles before six cameras each."""
+    home = tmp_path_factory.mktemp("home")
+    fill_home(home, "drawn", 120)
+    return home
+
+
+@pytest.fixture(scope="session")
+def app(home: Path) -> Iterator[ServedApp]:
     """`python app.py` with the shipped checkpoint."""
-    with served_app() as running:
+    with served_app(home=home) as running:
         yield running
 
 

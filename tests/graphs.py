@@ -10,7 +10,36 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 PUBLISHED = {"categories": 5, "types": 8, "makes": 42, "models": 323}
+
+
+def slots_of(text: str) -> np.ndarray:
+    """Logits (8, 37) float32 that say this text."""
+    slots = np.zeros((8, 37), np.float32)
+    for index in range(8):
+        slots[index, ALPHABET.index(text[index]) if index < len(text) else 36] = 8.0
+    return slots
+
+
+def write_reader(path: Path, text: str, size: tuple[int, int] = (160, 48)) -> Path:
+    """Write a plate reader for plates of this (width, height) that always reads this text."""
+    width, height = size
+    one = numpy_helper.from_array(slots_of(text)[None], "one")
+    zeros = numpy_helper.from_array(np.zeros((8, 37), np.float32), "zeros")
+    shape = numpy_helper.from_array(np.array([-1, 1, 1], np.int64), "shape")
+    nodes = [
+        helper.make_node("Cast", ["plates"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Reshape", ["mean", "shape"], ["column"]),
+        helper.make_node("Mul", ["column", "zeros"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "one"], ["logits"]),
+    ]
+    plates = helper.make_tensor_value_info("plates", TensorProto.UINT8, ["N", height, width, 3])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 8, 37])
+    graph = helper.make_graph(nodes, "reader", [plates], [logits], [one, zeros, shape])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    return path
 
 
 def write_graph(
@@ -35,10 +64,6 @@ def write_graph(
     for index, (box, score) in enumerate(zip(boxes, scores, strict=True)):
         placed[index] = box
         logits[index, 1] = np.log(score / (1 - score))
-    alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    slots = np.zeros((1, 8, 37), np.float32)
-    for index in range(8):
-        slots[0, index, alphabet.index(text[index]) if index < len(text) else 36] = 8.0
     embedding = np.zeros((1, 256), np.float32)
     embedding[0, 1] = 1.0
     constants = {
@@ -48,7 +73,7 @@ def write_graph(
         "makes": np.eye(1, counts["makes"], 3, dtype=np.float32) * 6,
         "models": np.eye(1, counts["models"], 4, dtype=np.float32) * 6,
         "reid_embeds": embedding,
-        "ocr_logits": slots,
+        "ocr_logits": slots_of(text)[None],
     }
     if plate is not None:
         constants |= {

@@ -19,7 +19,7 @@ BELOW = {
     "models": set(),
     "annotation": {"recognition"},
     "retraining": {"recognition", "annotation", "models"},
-    "ui": {"recognition", "gallery", "annotation", "retraining"},
+    "ui": {"home", "recognition", "gallery", "annotation", "retraining"},
 }
 HEAVY = {"torch", "timm", "peft", "transformers"}
 

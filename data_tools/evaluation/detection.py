@@ -1,11 +1,11 @@
-"""Average precision by COCO's rules, through pycocotools, over all 300 queries."""
+"""Average precision by COCO's rules, through pycocotools, of the boxes that the recogniser would show."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pycocotools.cocoeval import COCOeval
 
 from data_tools.evaluation.batches import pictures_of, through_graph
 from vehicle_demo.recognition import Recognizer
-from vehicle_demo.recognition.recognizer import decode_boxes
+from vehicle_demo.recognition.boxes import decode_boxes, distinct, to_corners
 
 # One of the publishers (`highway`) labels by class, and its `car` takes in SUVs and vans: so do our answers there.
 BY_CLASS_SOURCE = "highway"
@@ -35,13 +35,20 @@ class Scene:
     scores: np.ndarray
     found_labels: tuple[str, ...]
 
+    def shown(self, same_object: float) -> Scene:
+        """One answer for each object, as the recogniser gives them: the best 100, at any score."""
+        kept = distinct(self.found, self.scores, same_object)[:_KEPT]
+        labels = tuple(self.found_labels[index] for index in kept)
+        return replace(self, found=self.found[kept], scores=self.scores[kept], found_labels=labels)
+
 
 def evaluate_detection(recognizer: Recognizer, data: Path, split: str, limit: int | None) -> dict[str, Any] | None:
     """`ap50_any`, `map` (any vehicle, IoU 0.5 to 0.95), `ap50` by class on `highway`, `images`, and figures by source.
 
     None when there are no such pictures. Persons are not vehicles; every label of a vehicle counts for `any`.
     """
-    scenes = list(scenes_of(recognizer, data, split, limit))
+    same = recognizer.checkpoint.same_object
+    scenes = [scene.shown(same) for scene in scenes_of(recognizer, data, split, limit)]
     if not scenes:
         return None
     by_class = [scene for scene in scenes if scene.source == BY_CLASS_SOURCE]
@@ -111,18 +118,16 @@ def _any_vehicle(scenes: Sequence[Scene]) -> dict[str, Any]:
 
 
 def scenes_of(recognizer: Recognizer, data: Path, split: str, limit: int | None) -> Iterator[Scene]:
-    """Truth and the best answers of every picture, at the scores the graph gives."""
+    """Truth of every picture, and the answers of all queries at the scores the graph gives."""
     names = recognizer.checkpoint.labels.categories
     for picture, size, outputs in through_graph(recognizer, pictures_of(data, "detection", split, limit)):
         boxes, scores, categories = decode_boxes(outputs["det_boxes"], outputs["det_classes"], size)
-        best = np.argsort(-scores, kind="stable")[:_KEPT]
-        labels = [names[categories[index]] for index in best]
+        labels = [names[index] for index in categories]
         if picture.source == BY_CLASS_SOURCE:
             labels = ["car" if label in AS_CAR else label for label in labels]
-        cx, cy, w, h = np.array([box.box for box in picture.boxes]).reshape(-1, 4).T * np.array([*size, *size])[:, None]
-        truth = np.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], axis=1)
+        truth = to_corners(np.array([box.box for box in picture.boxes]).reshape(-1, 4)) * np.array([*size, *size])
         truth_labels = tuple(box.label for box in picture.boxes)
-        yield Scene(picture.source, truth, truth_labels, boxes[best], scores[best], tuple(labels))
+        yield Scene(picture.source, truth, truth_labels, boxes, scores, tuple(labels))
 
 
 def _entry(image: int, box: np.ndarray) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Plates on crops: read exactly, and the character error rate."""
+"""Plates on crops (read exactly, character error rate) and in photos (found and read end to end)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from data_tools.evaluation.batches import pictures_of, through_graph
+from data_tools.evaluation.batches import pictures_of
 from vehicle_demo.recognition import Recognizer
-from vehicle_demo.recognition.plates import read_slots
+from vehicle_demo.recognition.boxes import overlaps, to_corners
+
+# From which IoU a plate counts as found; the boxes of `world` are loose.
+_SAME_PLATE, _SAME_LOOSE_PLATE = 0.5, {"world": 0.4}
 
 
 def evaluate_plates(recognizer: Recognizer, data: Path, split: str, limit: int | None) -> dict[str, Any] | None:
@@ -21,8 +24,8 @@ def evaluate_plates(recognizer: Recognizer, data: Path, split: str, limit: int |
     one character in sources whose name starts with `openalpr`.
     """
     errors: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for picture, _, outputs in through_graph(recognizer, pictures_of(data, "plate_crops", split, limit)):
-        reading = read_slots(outputs["ocr_logits"][0], None)
+    for picture in pictures_of(data, "plate_crops", split, limit):
+        (reading,) = recognizer.read_plates([picture.encoded])
         truth = normalised(picture.plate_text or "", picture.source)
         text = normalised(reading.text if reading else "", picture.source)
         errors[picture.source].append((edits(text, truth), len(truth.replace("-", ""))))
@@ -34,6 +37,37 @@ def evaluate_plates(recognizer: Recognizer, data: Path, split: str, limit: int |
         }
         for source, pairs in sorted(errors.items())
     } or None
+
+
+def evaluate_plate_photos(recognizer: Recognizer, data: Path, split: str, limit: int | None) -> dict[str, Any] | None:
+    """By source: `found`, `exact` (where texts are known) and `plates`, by the recogniser as people use it.
+
+    A plate is found when a vehicle's plate box has an IoU of at least 0.5 with it (0.4 in `world`), and read exactly
+    when one of those says its text, compared as on crops. None when there are no such pictures.
+    """
+    answers: dict[str, list[tuple[bool, bool | None]]] = defaultdict(list)
+    for picture in pictures_of(data, "plate_photos", split, limit):
+        found = recognizer.recognize(picture.encoded)
+        readings = [v.plate for v in found.vehicles if v.plate is not None and v.plate.box is not None]
+        boxes = np.array([r.box.to_list() for r in readings if r.box]).reshape(-1, 4)
+        truth = to_corners(np.array([box.box for box in picture.boxes]).reshape(-1, 4))
+        shared = overlaps(truth * np.array([found.width, found.height] * 2), boxes)
+        hits = shared >= _SAME_LOOSE_PLATE.get(picture.source, _SAME_PLATE)
+        for label, own in zip(picture.boxes, hits, strict=True):
+            read = {normalised(reading.text, picture.source) for reading, hit in zip(readings, own, strict=True) if hit}
+            exact = None if label.text is None else _says(read, normalised(label.text, picture.source))
+            answers[picture.source].append((bool(own.any()), exact))
+    return {source: _photo_figures(pairs) for source, pairs in sorted(answers.items())} or None
+
+
+def _says(read: set[str], truth: str) -> bool:
+    return any(edits(text, truth) == 0 for text in read)
+
+
+def _photo_figures(answers: list[tuple[bool, bool | None]]) -> dict[str, Any]:
+    texts = [exact for _, exact in answers if exact is not None]
+    read = {"exact": float(np.mean(texts))} if texts else {}
+    return {"found": float(np.mean([found for found, _ in answers])), **read, "plates": len(answers)}
 
 
 def normalised(text: str, source: str) -> str:

@@ -54,14 +54,14 @@ def read_reid_teacher(folder: Path) -> dict[tuple[str, str], list[float]]:
     return found
 
 
-def _box(box: list[float], label: str) -> LabelledBox:
+def _box(box: list[float], label: str, text: str | None = None) -> LabelledBox:
     cx, cy, w, h = box
-    return LabelledBox((cx, cy, w, h), label)
+    return LabelledBox((cx, cy, w, h), label, text)
 
 
 def _common(row: dict, source: str) -> dict:
     return {
-        "encoded": row["image"]["bytes"],
+        "stored": row["image"]["bytes"],
         "path": row["image"]["path"],
         "source": source,
         "split": row["split"],
@@ -80,9 +80,8 @@ def _detection(row: dict) -> Picture:
 
 def _reid(row: dict) -> Picture:
     kind = None if row["type"] == "car" else row["type"]
-    return Picture(
-        **_common(row, "reid"), type=kind, vehicle_id=str(row["vehicle_id"]), camera_id=str(row["camera_id"])
-    )
+    identity, camera = (None if row[name] is None else str(row[name]) for name in ("vehicle_id", "camera_id"))
+    return Picture(**_common(row, "reid"), type=kind, vehicle_id=identity, camera_id=camera)
 
 
 def _plate_crop(row: dict) -> Picture:
@@ -90,7 +89,8 @@ def _plate_crop(row: dict) -> Picture:
 
 
 def _plate_photo(row: dict) -> Picture:
-    boxes = tuple(_box(box, "plate") for box in row["boxes"])
+    texts = row.get("texts") or [None] * len(row["boxes"])
+    boxes = tuple(_box(box, "plate", text or None) for box, text in zip(row["boxes"], texts, strict=True))
     return Picture(**_common(row, row["source"]), boxes=boxes, labelled_kinds=frozenset({"plate"}))
 
 
@@ -100,6 +100,7 @@ def _drawn(row: dict) -> Picture:
     return Picture(**_common(row, "drawn"), boxes=tuple(boxes), labelled_kinds=frozenset({"vehicle", "plate"}))
 
 
+# What reads a row of each file, by the file's name.
 _ROWS = {
     "cars196": _cars196,
     "detection": _detection,
@@ -108,3 +109,5 @@ _ROWS = {
     "plate_photos": _plate_photo,
     "drawn": _drawn,
 }
+
+FILES = tuple(_ROWS)

@@ -23,6 +23,8 @@ def crop(pictures: Tensor, windows: Tensor, size: int) -> Tensor:
     pictures (N, 3, H, W) float32; windows (N, 4) as x1, y1, x2, y2 in fractions of the picture, which may reach beyond
     it (grey there) and may run backwards (mirrored). Averages over a grid twice as fine where the window is shrunk.
     """
+    if len(pictures) == 0:
+        return pictures.new_zeros(0, 3, size, size)
     x1, y1, x2, y2 = windows.unbind(1)
     theta = pictures.new_zeros(len(pictures), 2, 3)
     theta[:, 0, 0], theta[:, 0, 2] = x2 - x1, x1 + x2 - 1
@@ -57,11 +59,10 @@ def blur_some(pictures: Tensor, generator: torch.Generator, share: float) -> Ten
     chosen = torch.rand(len(pictures), generator=generator) < share
     if not chosen.any():
         return pictures
-    size = pictures.shape[-1]
     factor = 1 + 2 * torch.rand(1, generator=generator).item()
     small = F.interpolate(pictures[chosen], scale_factor=1 / factor, mode="area", recompute_scale_factor=True)
     pictures = pictures.clone()
-    pictures[chosen] = F.interpolate(small, size=(size, size), mode="bilinear", align_corners=False)
+    pictures[chosen] = F.interpolate(small, size=pictures.shape[-2:], mode="bilinear", align_corners=False)
     return pictures
 
 

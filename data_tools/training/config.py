@@ -17,16 +17,8 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class PretrainConfig:
-    """The distillation phase of the backbone."""
-
-    batch_size: int
-    schedule: Schedule
-
-
-@dataclass(frozen=True)
 class PhaseConfig:
-    """One phase of joint training at one picture size (pixels)."""
+    """One phase of training at one picture size (pixels); without scenes in the mixture nothing learns to detect."""
 
     name: str
     image_size: int
@@ -37,12 +29,18 @@ class PhaseConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """A whole run. Without `pretrain` the backbone starts from timm's pretrained weights."""
+    """A whole run.
+
+    It starts from the weights in `start`, named as git names a file (`REVISION:PATH`), or else from random weights, or
+    with `pretrained_backbone` from timm's. `feature_teacher` is a file in the data folder.
+    """
 
     preset: str
     seed: int
     phases: tuple[PhaseConfig, ...]
-    pretrain: PretrainConfig | None = None
+    start: str | None = None
+    pretrained_backbone: bool = False
+    feature_teacher: str | None = None
 
 
 def load_config(name_or_path: str) -> TrainingConfig:
@@ -61,17 +59,14 @@ def load_config(name_or_path: str) -> TrainingConfig:
     values = tomllib.loads(path.read_text())
     if values.get("preset") not in PRESETS:
         raise ValueError(f"{path}: preset must be one of {', '.join(PRESETS)}.")
-    if "pretrain" in values:
-        values["pretrain"] = _schedule_inside(PretrainConfig, values["pretrain"])
-    values["phases"] = tuple(
-        _schedule_inside(PhaseConfig, {**phase, "mixture": _build(Mixture, phase.get("mixture", {}))})
-        for phase in values.get("phases", [])
-    )
+    values["phases"] = tuple(_phase(phase) for phase in values.get("phases", []))
     return _build(TrainingConfig, values)
 
 
-def _schedule_inside(kind: type[_T], values: Mapping[str, Any]) -> _T:
-    return _build(kind, {**values, "schedule": _build(Schedule, values.get("schedule", {}))})
+def _phase(values: Mapping[str, Any]) -> PhaseConfig:
+    parts: dict[str, Any] = {"mixture": Mixture, "schedule": Schedule}
+    built: dict[str, Any] = {name: _build(kind, values.get(name, {})) for name, kind in parts.items()}
+    return _build(PhaseConfig, {**values, **built})
 
 
 def _build(kind: type[_T], values: Mapping[str, Any]) -> _T:

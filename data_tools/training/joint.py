@@ -1,19 +1,32 @@
-"""Second phase and later: all tasks together on the whole network."""
+"""All tasks together on the whole network, and a teacher's feature on the backbone's summary."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from data_tools.training.data import Batch
 from data_tools.training.loop import Losses
-from vehicle_demo.models.losses import DetectionLoss, TargetKinds, attribute_losses
+from data_tools.training.teacher import FEATURE_SIZE
+from vehicle_demo.models.losses import DetectionLoss, TargetKinds, attribute_losses, identity_loss
 from vehicle_demo.models.vehicledino import VehicleDINO
 
 # Detection losses sum over every layer, the denoising groups and the proposals; the others are one term each.
-_WEIGHTS = {"vfl": 0.5, "bbox": 2.5, "giou": 1.0, "type": 1.0, "make": 1.0, "model": 1.5, "reid": 4.0, "plate": 1.0}
+_WEIGHTS = {
+    "vfl": 0.5,
+    "bbox": 2.5,
+    "giou": 1.0,
+    "type": 1.0,
+    "make": 1.0,
+    "model": 1.5,
+    "reid": 4.0,
+    "identity": 1.0,
+    "plate": 1.0,
+    "feature": 4.0,
+}
 
 
 class JointLosses(Losses):
@@ -23,6 +36,8 @@ class JointLosses(Losses):
         super().__init__()
         self.model = model
         self.detection = DetectionLoss(model.decoder.config, kinds)
+        # Serves training alone, so it is no part of the network.
+        self.feature = nn.Linear(model.attributes.from_pooled.in_features, FEATURE_SIZE)
         # Weights of the parts are set here, once, not also by the criterion.
         self.detection.weight_dict = dict.fromkeys(self.detection.weight_dict, 1.0)
 
@@ -35,5 +50,11 @@ class JointLosses(Losses):
         if batch.scenes:
             found = self.model.detect(encoded, slice(0, batch.scenes), batch.targets)
             losses |= self.detection.of(found, batch.targets)
-        losses |= attribute_losses(self.model.describe(encoded), batch.labels)
+        described = self.model.describe(encoded)
+        losses |= attribute_losses(described, batch.labels)
+        if (batch.labels["vehicle"] >= 0).any():
+            losses["identity"] = identity_loss(described["reid_embeds"], batch.labels["vehicle"])
+        known = batch.labels["feature"].abs().sum(dim=1) > 0
+        if known.any():
+            losses["feature"] = F.smooth_l1_loss(self.feature(encoded.pooled[known]), batch.labels["feature"][known])
         return {name: _WEIGHTS[name] * value for name, value in losses.items()}

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,12 +112,6 @@ def save_atomically(value: Any, path: Path) -> None:
     unfinished = path.with_suffix(".part")
     torch.save(value, unfinished)
     os.replace(unfinished, path)
-
-
-def read_log(folder: Path) -> Iterator[dict[str, float]]:
-    """The lines of a run's log, oldest first."""
-    with (folder / "log.jsonl").open() as log:
-        yield from map(json.loads, log)
 
 
 def _parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -88,3 +88,16 @@ def write_plates(folder: Path, texts: list[str], split: str = "train", source: s
         "prefix": [""] * len(texts),
     }
     pq.write_table(pa.table(table), folder / "plate_crops.parquet")
+
+
+def write_plate_photos(folder: Path, plates: list[tuple[str, list[float], str]], split: str = "evaluation") -> None:
+    """One grey photo of 200 x 100 for each (source, plate box, text)."""
+    data = jpeg(Image.new("RGB", (200, 100), (90, 90, 90)))
+    table = {
+        "image": [{"bytes": data, "path": f"{i}.jpg"} for i in range(len(plates))],
+        "split": [split] * len(plates),
+        "source": [source for source, _, _ in plates],
+        "boxes": [[box] for _, box, _ in plates],
+        "texts": [[text] for _, _, text in plates],
+    }
+    pq.write_table(pa.table(table), folder / "plate_photos.parquet")

@@ -12,8 +12,14 @@ from data_tools.calibrate import best_temperature, calibration_error
 from data_tools.evaluate import evaluate
 from data_tools.evaluation.detection import Scene, average_precision, best_threshold
 from data_tools.evaluation.plates import edits, normalised
-from tests.data_tools.files import write_cars, write_plates, write_scenes
-from tests.graphs import write_graph
+from tests.data_tools.files import (
+    street,
+    write_cars,
+    write_plate_photos,
+    write_plates,
+    write_scenes,
+)
+from tests.graphs import write_checkpoint, write_graph
 from vehicle_demo.gallery.metrics import retrieval
 from vehicle_demo.recognition import Recognizer
 
@@ -41,6 +47,15 @@ def test_average_precision_of_known_answers() -> None:
     assert average_precision([swapped], None)[0] == 1.0 and average_precision([swapped], "car")[0] == 0.0
 
 
+def test_a_vehicle_boxed_twice_is_shown_once() -> None:
+    """What is measured is what people see: the second box on one car is no second answer."""
+    doubled = scene(np.concatenate([BOXES[:1], BOXES + 1, BOXES + 1000]), [0.9, 0.8, 0.7, 0.6, 0.5], ["car"] * 5)
+    assert average_precision([doubled], None)[0] < 0.9
+    shown = doubled.shown(0.6)
+    assert shown.scores.tolist() == [0.9, 0.7, 0.6, 0.5] and len(shown.found_labels) == 4
+    assert average_precision([shown], None)[0] == 1.0
+
+
 def test_evaluate_leaves_out_what_is_absent_and_counts_the_rest(tmp_path: Path) -> None:
     write_cars(tmp_path, 9, split="validation")
     write_plates(tmp_path, ["AB12", "AB-2", "AB13", "XY"], split="validation")
@@ -64,13 +79,57 @@ def test_evaluate_leaves_out_what_is_absent_and_counts_the_rest(tmp_path: Path) 
     assert figures["plates"]["uc3m"] == {"exact": 0.5, "cer": pytest.approx((0 + 0 + 1 + 4) / 13), "plates": 4}
 
 
-def test_detection_figures_by_source(tmp_path: Path) -> None:
-    write_scenes(tmp_path, 3, label="car", source="highway")
-    graph = write_graph(tmp_path / "m.onnx", [], [])
-    figures = evaluate(Recognizer.from_checkpoint(graph), tmp_path, "train")
-    assert figures["detection"]["images"] == 3
-    assert set(figures["detection"]["by_source"]) == {"highway"} and set(figures["detection"]["ap50"]) == {"car"}
-    assert figures["detection"]["ap50_any"] < 0.2
+def test_plates_in_photos_are_found_and_read_end_to_end(tmp_path: Path) -> None:
+    """The checkpoint finds one plate, AB12, low in the middle of every photo."""
+    there, elsewhere = [0.5, 0.61, 0.165, 0.056], [0.2, 0.2, 0.165, 0.056]
+    write_plate_photos(
+        tmp_path,
+        [
+            ("openalpr_e2e_us", there, "AB12"),
+            ("openalpr_e2e_us", there, "AB13"),
+            ("openalpr_e2e_us", elsewhere, "AB12"),
+            ("openalpr_e2e_us", there, "A-12"),
+            ("world", there, ""),
+        ],
+    )
+    recognizer = Recognizer.from_checkpoint(write_checkpoint(tmp_path / "checkpoint"))
+    assert evaluate(recognizer, tmp_path, "evaluation") == {
+        "plates_photos": {
+            "openalpr_e2e_us": {"found": 0.75, "exact": 0.5, "plates": 4},
+            "world": {"found": 1.0, "plates": 1},
+        }
+    }
+
+
+def test_open_set_asks_for_vehicles_of_no_known_make(tmp_path: Path) -> None:
+    """Known: the cars; unknown: the buses of the streets; no gallery of training pictures, no figures."""
+    recognizer = Recognizer.from_checkpoint(write_graph(tmp_path / "m.onnx", [(0.5, 0.5, 0.5, 0.5)], [0.9]))
+    write_scenes(tmp_path, 3, label="bus")
+    write_cars(tmp_path, 60, split="validation")
+    assert "open_set" not in evaluate(recognizer, tmp_path, "train")
+    write_cars(tmp_path, 60)
+    figures = evaluate(recognizer, tmp_path, "train")["open_set"]
+    assert (figures["known"], figures["unknown"]) == (60, 3) and 0 <= figures["auroc"] <= 1
+    write_scenes(tmp_path, 3, label="car")
+    assert "open_set" not in evaluate(recognizer, tmp_path, "train")
+
+
+def test_a_publishers_car_takes_in_suvs_and_vans(tmp_path: Path) -> None:
+    """On `highway` an answer of suv is right where the publisher says car, and wrong where it says bus."""
+    cx, cy, w, h = street(0)[1]
+    metadata = {"labels": json.dumps({"categories": ["car", "suv", "truck", "bus", "van"]})}
+    graph = write_graph(tmp_path / "m.onnx", [(cx, cy, w, h)], [0.9], metadata=metadata)
+    recognizer = Recognizer.from_checkpoint(graph)
+    for label, source, by_class in (
+        ("car", "highway", {"car": 1.0}),
+        ("bus", "highway", {"bus": 0.0}),
+        ("vehicle", "traffic", {}),
+    ):
+        write_scenes(tmp_path, 1, label=label, source=source)
+        figures = evaluate(recognizer, tmp_path, "train")["detection"]
+        assert figures["ap50"] == pytest.approx(by_class)
+        assert figures["images"] == 1 and figures["ap50_any"] == pytest.approx(1.0)
+        assert figures["by_source"] == {source: {key: figures[key] for key in ("ap50_any", "map", "images")}}
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from data_tools.__main__ import main
+from data_tools.export import load_run
 from data_tools.readers import parquet
+from data_tools.train import read_from_git
 from data_tools.training.config import load_config
-from data_tools.training.data import Mixture, TrainingData, _boxes_in, _plate_slots
+from data_tools.training.data import Mixture, TrainingData, _boxes_in, plate_slots
 from data_tools.training.joint import JointLosses
 from data_tools.training.loop import Losses, Schedule, fit
-from tests.data_tools.files import write_cars, write_plates, write_rear_views, write_scenes
+from data_tools.training.teacher import FEATURE_SIZE, FeatureTeacher, StandardisedTeacher
+from tests.data_tools import published
+from tests.data_tools.files import write_cars, write_plate_photos, write_plates, write_rear_views, write_scenes
 from vehicle_demo.models.vehicledino import PRESETS, VehicleDINO
 
 MIXTURE = Mixture(scenes=4, mosaics=1, vehicles=4, rear_views=2, plates=2)
@@ -27,7 +32,7 @@ def data(tmp_path: Path) -> TrainingData:
     write_cars(tmp_path, 9)
     write_rear_views(tmp_path, 3)
     write_plates(tmp_path, ["AB123", "4-7-C"])
-    return TrainingData(tmp_path, tmp_path / "cache", seed=0)
+    return TrainingData([tmp_path], tmp_path / "cache", seed=0)
 
 
 def test_readers_give_what_the_publisher_labels(data: TrainingData, tmp_path: Path) -> None:
@@ -49,6 +54,88 @@ def test_a_batch_is_the_same_whenever_it_is_asked_for(data: TrainingData) -> Non
     assert (first.labels["plate"][10:] >= 0).any(dim=1).all() and (first.labels["plate"][:10] == -1).all()
 
 
+def test_a_folder_of_parquet_files_gives_the_batches_it_always_gave(tmp_path: Path) -> None:
+    """A run that is gone on with sees the pictures and the cache of before, whatever else can be read by now."""
+    write_scenes(tmp_path, 8)
+    write_cars(tmp_path, 9)
+    write_rear_views(tmp_path, 3)
+    write_plates(tmp_path, ["AB123", "4-7-C"])
+    write_plate_photos(tmp_path, [("world", [0.5, 0.6, 0.2, 0.1], "")] * 3, split="train")
+    batch = TrainingData([tmp_path], tmp_path / "cache", seed=0).batch_at(5, MIXTURE, 64)
+    names = ["plates-d29199ec8fb9", "rear-views-21ddcf6fe33c", "scenes-18f4dec79fd2", "vehicles-025dd5331ea8"]
+    assert sorted(path.stem for path in (tmp_path / "cache").iterdir()) == names
+    means = [0.3105, 0.944, 0.2331, 0.0648, -0.5472, -0.2803, 0.3324, -0.2892, -0.9675, -1.201, 2.2086, 2.183]
+    np.testing.assert_allclose(batch.images.mean(dim=(1, 2, 3)), means, atol=0.02)
+    assert [target["class_labels"].tolist() for target in batch.targets] == [[7], [7], [], [7, 7, 1, 7]]
+    np.testing.assert_allclose(batch.targets[0]["boxes"], [[0.6127, 0.8404, 0.5061, 0.3192]], atol=1e-3)
+    assert batch.labels["model"][4:8].tolist() == [2, 1, 2, 2] and batch.labels["type"][4:8].tolist() == [3, 5, 3, 3]
+    assert batch.labels["plate"][11].tolist() == [4, -1, 7, -1, 12, 36, 36, 36]
+
+
+def test_published_data_sets_join_the_parquet_files(tmp_path: Path) -> None:
+    ours, veri, compcars, ccpd = (tmp_path / name for name in ("ours", "veri", "compcars", "ccpd"))
+    ours.mkdir()
+    write_scenes(ours, 8)
+    published.write_veri(veri)
+    published.write_compcars(compcars)
+    published.write_ccpd(ccpd)
+    data = TrainingData([ours, veri, compcars, ccpd], tmp_path / "cache", seed=0)
+    assert data.possible(MIXTURE) == MIXTURE
+    assert {picture.source for picture in data.scenes.pictures} == {"highway", "ccpd"}
+    assert data.labels.makes == ("Audi", "BMW") and "wagon" in data.labels.types  # wagons are seen from behind alone
+    batch = data.batch_at(0, MIXTURE, 64)
+    assert (batch.labels["make"][4:8] >= 0).all() and (batch.labels["make"][8:] == -1).all()
+    assert (batch.labels["plate"][10:] >= 0).all() and (batch.labels["plate"][:10] == -1).all()
+    # A photo of CCPD has its plate boxed and its vehicle not: where no vehicle is boxed, none can be ruled out.
+    batches = (data.batch_at(step, MIXTURE, 64) for step in range(8))
+    plates = [target for batch in batches for target in batch.targets if target["labelled"][6]]
+    assert plates and not any(target["labelled"][:6].any() for target in plates)
+    # The close-up of a car is its box, which is all red.
+    red, green, blue = data.vehicles.pixels([0]).mean(dim=(0, 2, 3)).tolist()
+    assert red > 0.8 and green < 0.15 and blue < 0.15
+
+
+def test_pairs_are_two_views_of_one_vehicle_by_two_cameras(tmp_path: Path) -> None:
+    published.write_veri(tmp_path / "veri")
+    published.write_compcars(tmp_path / "compcars")
+    data = TrainingData([tmp_path / "veri", tmp_path / "compcars"], tmp_path / "cache", seed=0)
+    batch = data.batch_at(0, Mixture(scenes=0, mosaics=0, vehicles=2, rear_views=3, plates=0, pairs=4), 64)
+    assert batch.images.shape == (2 + 3 + 8, 3, 64, 64)
+    vehicles = batch.labels["vehicle"]
+    assert (vehicles[:5] == -1).all() and (vehicles[5:] >= 0).all() and torch.equal(vehicles[5::2], vehicles[6::2])
+    rows = data._pairs(np.random.default_rng(0), 20)
+    views = [(data.rear_views.pictures[row].vehicle_id, data.rear_views.pictures[row].camera_id) for row in rows]
+    assert all(a[0] == b[0] and a[1] != b[1] for a, b in zip(views[::2], views[1::2], strict=True))
+    torch.manual_seed(0)
+    small = replace(PRESETS["nano"], image_size=64, width=32, feed_forward=64, queries=30, decoder_layers=1)
+    model = VehicleDINO(replace(small, types=len(data.labels.types), makes=2, models=2))
+    losses = JointLosses(model, data.kinds)
+    start = losses(batch)["identity"].item()
+    fit(losses, lambda step: batch, Schedule(steps=15, learning_rate=2e-3, warm_up=0.1), tmp_path / "run")
+    assert losses(batch)["identity"].item() < 0.8 * start
+
+
+def test_what_the_data_lack_is_left_out_and_names_are_needed(tmp_path: Path) -> None:
+    published.write_compcars(tmp_path / "compcars")
+    published.write_veri(tmp_path / "veri")
+    data = TrainingData([tmp_path / "compcars"], tmp_path / "cache", seed=0)
+    left = data.possible(MIXTURE)
+    assert left == Mixture(scenes=0, mosaics=0, vehicles=4, rear_views=0, plates=0)
+    assert data.batch_at(0, left, 64).images.shape == (4, 3, 64, 64)
+    with pytest.raises(FileNotFoundError, match="no training pictures"):
+        data.possible(Mixture(scenes=1, mosaics=0, vehicles=0, rear_views=1, plates=1))
+    with pytest.raises(ValueError, match="name no makes and models"):
+        TrainingData([tmp_path / "veri"], tmp_path / "cache", seed=0)
+
+
+def test_one_data_set_is_not_trained_on_and_validated_with_at_once(tmp_path: Path) -> None:
+    """Pictures that cars196.parquet validates with are in the training part of Stanford Cars."""
+    write_cars(tmp_path, 3)
+    published.write_stanford(tmp_path / "stanford")
+    with pytest.raises(ValueError, match="give one of them"):
+        TrainingData([tmp_path, tmp_path / "stanford"], tmp_path / "cache", seed=0)
+
+
 def test_windows_move_clip_and_mirror_boxes() -> None:
     boxes = [("car", (0.5, 0.5, 0.2, 0.4)), ("bus", (0.05, 0.5, 0.1, 0.1))]
     found = dict(_boxes_in(boxes, np.array([0.25, 0.0, 0.75, 1.0]), mirrored=False))
@@ -59,8 +146,8 @@ def test_windows_move_clip_and_mirror_boxes() -> None:
 
 
 def test_greyed_out_characters_stay_out_of_the_loss() -> None:
-    assert _plate_slots("4-7C") == [4, -1, 7, 12, 36, 36, 36, 36]
-    assert _plate_slots(None) == [-1] * 8
+    assert plate_slots("4-7C") == [4, -1, 7, 12, 36, 36, 36, 36]
+    assert plate_slots(None) == [-1] * 8
 
 
 def test_all_tasks_learn_together(data: TrainingData, tmp_path: Path) -> None:
@@ -118,9 +205,53 @@ def test_a_killed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
     torch.testing.assert_close(resumed.state_dict(), whole.state_dict())
 
 
+def test_the_command_trains_and_leaves_weights(tmp_path: Path) -> None:
+    write_scenes(tmp_path, 4)
+    write_cars(tmp_path, 6)
+    write_rear_views(tmp_path, 2)
+    write_plates(tmp_path, ["AB123"])
+    config = tmp_path / "tiny.toml"
+    config.write_text(
+        'preset = "nano"\nseed = 0\n'
+        '[[phases]]\nname = "close-ups"\nimage_size = 64\nschedule = { steps = 1, learning_rate = 1e-3 }\n'
+        "mixture = { scenes = 0, mosaics = 0, vehicles = 2, rear_views = 1, plates = 1 }\n"
+        '[[phases]]\nname = "joint"\nimage_size = 128\nschedule = { steps = 1, learning_rate = 1e-3 }\n'
+        "mixture = { scenes = 2, mosaics = 1, vehicles = 1, rear_views = 1, plates = 1 }\n"
+    )
+    run = tmp_path / "run"
+    published.write_veri(tmp_path / "veri")
+    data = ["--data", str(tmp_path), "--data", str(tmp_path / "veri")]
+    folders = [*data, "--cache", str(tmp_path / "cache"), "--run", str(run)]
+    main(["train", "--config", str(config), *folders])
+    model, labels = load_run(run)
+    assert labels["makes"] == ["Aria", "Boreal"] and model.config.models == 3
+    assert all((run / phase / "state.pt").exists() for phase in ("close-ups", "joint"))
+
+
+def test_a_start_that_git_does_not_know_is_said_so() -> None:
+    with pytest.raises(FileNotFoundError, match="git does not find"):
+        read_from_git("0000000:checkpoints/none.safetensors")
+
+
+def test_the_teacher_answers_standardised_features() -> None:
+    pytest.importorskip("ai_edge_litert", reason="needs data_tools/requirements-teachers.txt")
+    path = Path("../shared/data", load_config("nano").feature_teacher or "")
+    if not path.exists():
+        pytest.skip(f"needs {path}")
+    teacher = FeatureTeacher(path)
+    pictures = torch.rand(6, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    standardised = StandardisedTeacher(teacher, pictures)(pictures)
+    assert standardised.shape == (6, FEATURE_SIZE)
+    torch.testing.assert_close(standardised.mean(dim=0), torch.zeros(FEATURE_SIZE), atol=1e-3, rtol=0)
+    torch.testing.assert_close(teacher(pictures[:1]), teacher(pictures)[:1])
+
+
 def test_configs_refuse_what_they_do_not_know(tmp_path: Path) -> None:
     assert load_config("nano").phases[0].schedule.steps > 0
-    with pytest.raises(FileNotFoundError, match="Shipped ones: nano"):
+    base = load_config("base")
+    assert base.pretrained_backbone and PRESETS[base.preset].lora_rank
+    assert {phase.image_size for phase in base.phases} == {PRESETS[base.preset].image_size}  # its ViT takes no other
+    with pytest.raises(FileNotFoundError, match="Shipped ones: base, nano"):
         load_config("giant")
     path = tmp_path / "mine.toml"
     path.write_text('preset = "nano"\nseed = 0\nsteps = 3\n')

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import RTDetrConfig
 
-from vehicle_demo.models.losses import DetectionLoss, TargetKinds, attribute_losses
+from vehicle_demo.models.losses import DetectionLoss, TargetKinds, attribute_losses, identity_loss
 
 CATEGORIES = ("car", "suv", "truck", "bus", "van", "motorcycle")
 KINDS = TargetKinds(CATEGORIES)
@@ -89,3 +89,17 @@ def test_each_task_counts_only_its_labelled_pictures() -> None:
     assert losses["model"] == pytest.approx(math.log(6))
     assert losses["reid"] == pytest.approx(2, abs=1e-5)  # opposite to the teacher's
     assert losses["plate"] == pytest.approx(math.log(37), rel=1e-5)
+
+
+def test_views_of_one_vehicle_are_drawn_together() -> None:
+    east, north = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
+    vehicles = torch.tensor([4, 4, 7, -1])
+    # Each of the two has the other at similarity 1 and the third at 0; the third and the unknown one ask for nothing.
+    together = identity_loss(torch.stack([east, east, north, east]), vehicles, temperature=1.0)
+    assert together.item() == pytest.approx(math.log(1 + math.exp(-1)), rel=1e-5)
+    apart = torch.stack([east, north, east, east]).requires_grad_()
+    loss = identity_loss(apart, vehicles, temperature=1.0)
+    assert loss.item() == pytest.approx((math.log(1 + math.e) + math.log(2)) / 2, rel=1e-5)
+    loss.backward()
+    assert apart.grad is not None and torch.isfinite(apart.grad).all() and apart.grad[3].eq(0).all()
+    assert identity_loss(apart, torch.tensor([1, 2, 3, -1])).item() == 0

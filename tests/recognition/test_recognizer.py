@@ -17,6 +17,7 @@ from PIL import Image
 from tests.graphs import write_checkpoint, write_graph
 from vehicle_demo.recognition import CheckpointError, Recognizer
 
+COUNTED = ("categories", "types", "makes", "models")
 GREY = Image.new("RGB", (200, 100), (90, 90, 90))
 
 
@@ -56,6 +57,16 @@ def test_boxes_are_clipped_and_doubles_dropped(tmp_path: Path) -> None:
     assert [round(v.category.score, 1) for v in found.vehicles] == [0.9, 0.8]
     assert all(0 <= v.box.x1 < v.box.x2 <= 200 and 0 <= v.box.y1 < v.box.y2 <= 100 for v in found.vehicles)
     assert len(found.above(0.85).vehicles) == 1
+
+
+def test_how_far_two_boxes_may_overlap_is_the_checkpoints_to_say(tmp_path: Path) -> None:
+    """Two cars side by side share half of their boxes' union: one checkpoint tells them apart, another cannot."""
+    boxes = [(0.4, 0.5, 0.3, 0.4), (0.5, 0.5, 0.3, 0.4), (0.5, 0.5, 0.3, 0.4)]
+    for same_object, expected in ((0.75, [0.9, 0.8]), (0.5, [0.9])):
+        folder = write_checkpoint(tmp_path / str(same_object), same_object=same_object)
+        write_graph(folder / "model.onnx", boxes, [0.9, 0.8, 0.7], counts=dict(zip(COUNTED, (6, 4, 5, 7), strict=True)))
+        found = Recognizer.from_checkpoint(folder).recognize(GREY)
+        assert [round(v.category.score, 1) for v in found.vehicles] == expected
 
 
 def test_one_vehicle_that_fills_the_picture_needs_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

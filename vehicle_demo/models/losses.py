@@ -136,6 +136,21 @@ def attribute_losses(
     return losses
 
 
+def identity_loss(embeddings: Tensor, vehicles: Tensor, temperature: float = 0.1) -> Tensor:
+    """Supervised contrastive loss (Khosla et al., arXiv 2004.11362) over the pictures whose vehicle is known.
+
+    `embeddings` (N, D) are L2-normalised, `vehicles` (N,) int64 numbers with -1 for unknown. A vehicle seen once only
+    tells the others from itself. Zero when no vehicle is seen twice.
+    """
+    known = vehicles >= 0
+    numbers, itself = vehicles[known], torch.eye(int(known.sum()), dtype=torch.bool, device=vehicles.device)
+    similarity = embeddings[known] @ embeddings[known].T / temperature
+    likelihood = similarity.masked_fill(itself, -torch.inf).log_softmax(dim=1)
+    same = (numbers[:, None] == numbers) & ~itself
+    own = likelihood.masked_fill(~same, 0).sum(dim=1) / same.sum(dim=1).clamp(min=1)
+    return -own.sum() / same.any(dim=1).sum().clamp(min=1)
+
+
 def _cross_entropy(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
     total = F.cross_entropy(logits, target, ignore_index=-1, label_smoothing=smoothing, reduction="sum")
     return total / (target >= 0).sum().clamp(min=1)

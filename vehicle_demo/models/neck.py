@@ -47,13 +47,20 @@ class SimpleFPN(nn.Module):
         return [self.finer(last), self.same(last), self.coarser(last)]
 
 
+# Cells a side that the position codes count, so that a place has one code at every picture size.
+_CODED_SIDE = 40
+
+
 def sinusoidal_positions(height: int, width: int, channels: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Sine and cosine codes of each cell's row and column: (height * width, channels); channels a multiple of 4."""
+    """Sine and cosine codes of each cell's place, as if there were 40 rows and 40 columns: (height * width, channels).
+
+    `channels` is a multiple of 4.
+    """
     quarter = channels // 4
     omega = 10000 ** (-torch.arange(quarter, device=device, dtype=torch.float32) / quarter)
     rows, columns = torch.meshgrid(
-        torch.arange(height, device=device, dtype=torch.float32),
-        torch.arange(width, device=device, dtype=torch.float32),
+        torch.arange(height, device=device, dtype=torch.float32) * (_CODED_SIDE / height),
+        torch.arange(width, device=device, dtype=torch.float32) * (_CODED_SIDE / width),
         indexing="ij",
     )
     angles = torch.cat([rows.reshape(-1, 1) * omega, columns.reshape(-1, 1) * omega], dim=1)

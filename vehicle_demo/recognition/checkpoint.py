@@ -68,7 +68,7 @@ class Thresholds:
     """Scores in [0, 1]. Below `detection` a vehicle is hidden at first, below `detection_floor` it is dropped.
 
     `type`, `make` and `model`: below them a label reads "unsure". `plate_box` and `plate`: a plate's box is there, its
-    text is sure.
+    text is sure. `match`: cosine from which two pictures are said to show one vehicle.
     """
 
     detection: float = 0.4
@@ -78,6 +78,7 @@ class Thresholds:
     model: float = 0.5
     plate_box: float = 0.3
     plate: float = 0.5
+    match: float = 0.6
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,8 @@ class Checkpoint:
     """What `checkpoint.json` says. Margins are fractions of a box's side, added on each side before cropping.
 
     `whole_picture_coverage`: a single vehicle whose box covers this share of the picture is described in the first
-    pass.
+    pass. `same_object`: intersection over union from which the lesser of two boxes is dropped as the same vehicle.
+    `reader`: the plate reader's file; without one the graph reads plates itself.
     """
 
     name: str
@@ -113,6 +115,8 @@ class Checkpoint:
     plate_margin: float = 0.05
     max_vehicles: int = 32
     whole_picture_coverage: float = 0.8
+    same_object: float = 0.75
+    reader: str = ""
 
     def graph_path(self, precision: str) -> Path:
         """The ONNX file of a precision (`fp32`, `int8`).
@@ -123,10 +127,18 @@ class Checkpoint:
         if precision not in self.graphs:
             offered = ", ".join(self.graphs) or "none"
             raise CheckpointError(f"Checkpoint {self.name} has no {precision} graph; it has: {offered}.")
+        return self._own_file(self.graphs[precision])
+
+    @property
+    def reader_path(self) -> Path | None:
+        """The plate reader's ONNX file, where there is one. Raises CheckpointError when it is missing."""
+        return self._own_file(self.reader) if self.reader else None
+
+    def _own_file(self, name: str) -> Path:
         # A description may come from a stranger's repository: it names files of its own folder, nothing else.
-        if ".." in Path(self.graphs[precision]).parts or Path(self.graphs[precision]).is_absolute():
+        if ".." in Path(name).parts or Path(name).is_absolute():
             raise CheckpointError(f"Checkpoint {self.name} names a graph outside its own folder. Put it inside.")
-        path = self.folder / self.graphs[precision]
+        path = self.folder / name
         if not path.exists():
             raise CheckpointError(f"The graph {path} is missing. Fetch the checkpoint again.")
         return path

@@ -21,7 +21,7 @@ _CHUNK = 4
 
 
 class Graph:
-    """The session with its sizes: `input_size` S in pixels, `outputs` by name, `metadata` kept in the file."""
+    """The session with its sizes: `path` of its file, `input_size` S in pixels, `outputs` by name, `metadata`."""
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         """Load a graph.
@@ -33,15 +33,8 @@ class Graph:
         Raises:
             CheckpointError: the file is no graph, lacks a tensor, or its picture size is not fixed.
         """
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or usable_cores()
-        # Waiting threads would spin on the cores that the other visitors' pictures need.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.enable_mem_pattern = False
-        try:
-            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise CheckpointError(f"{path.name} is not a graph that ONNX Runtime can load: {error}") from error
+        self.path = path
+        self._session = open_session(path, threads)
         self.outputs = [output.name for output in self._session.get_outputs()]
         missing = [name for name in REQUIRED if name not in self.outputs]
         if missing:
@@ -69,10 +62,7 @@ class Graph:
 
     def prepare(self, image: Image.Image, box: Box | None = None) -> np.ndarray:
         """Stretch a picture, or a box of it, to the graph's size: (3, S, S) float32, ImageNet-normalised."""
-        size = (self.input_size, self.input_size)
-        window = (box.x1, box.y1, box.x2, box.y2) if box else None
-        small = image.resize(size, Image.Resampling.BILINEAR, box=window, reducing_gap=2.0)
-        pixels = np.asarray(small, dtype=np.float32) / 255
+        pixels = stretched(image, (self.input_size, self.input_size), box).astype(np.float32) / 255
         return ((pixels - _IMAGENET_MEAN) / _IMAGENET_STD).transpose(2, 0, 1)
 
     def run(self, pictures: Sequence[np.ndarray] | np.ndarray) -> dict[str, np.ndarray]:
@@ -104,6 +94,29 @@ class Graph:
                     f"The graph gave values in {name} that are not finite. Its file is damaged or badly trained."
                 )
         return joined
+
+
+def stretched(image: Image.Image, size: tuple[int, int], box: Box | None) -> np.ndarray:
+    """A picture, or a box of it (pixels), stretched to (width, height): (height, width, 3) uint8."""
+    window = (box.x1, box.y1, box.x2, box.y2) if box else None
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box=window, reducing_gap=2.0))
+
+
+def open_session(path: Path, threads: int | None) -> ort.InferenceSession:
+    """A session on `threads` CPU threads, or on as many as this process may use.
+
+    Raises:
+        CheckpointError: the file is no graph.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or usable_cores()
+    # Waiting threads would spin on the cores that the other visitors' pictures need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.enable_mem_pattern = False
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise CheckpointError(f"{path.name} is not a graph that ONNX Runtime can load: {error}") from error
 
 
 def usable_cores() -> int:

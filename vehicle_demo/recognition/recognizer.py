@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from vehicle_demo.recognition.boxes import clip, decode_boxes, distinct, widen
 from vehicle_demo.recognition.checkpoint import Checkpoint, labels_from_metadata, load_checkpoint
 from vehicle_demo.recognition.graph import Graph
 from vehicle_demo.recognition.images import open_image
 from vehicle_demo.recognition.plates import read_slots
+from vehicle_demo.recognition.reader import Reader
 from vehicle_demo.recognition.results import Box, PlateReading, Recognition, Scored, Vehicle
 
-# A DETR gives each object one query; two queries on nearly the same box are one object seen as two categories.
-_SAME_OBJECT = 0.75
 _RANKED = 5
 _COUNTED = {"categories": "det_classes", "types": "vehicle_types", "makes": "makes", "models": "models"}
 
@@ -37,13 +37,14 @@ class Detection:
 class Recognizer:
     """One checkpoint, ready to run. Safe to share between threads; build it once."""
 
-    def __init__(self, checkpoint: Checkpoint, graph: Graph) -> None:
+    def __init__(self, checkpoint: Checkpoint, graph: Graph, reader: Reader | None = None) -> None:
         counts = dict(zip(_COUNTED, graph.counts(list(_COUNTED.values())), strict=True))
         labels = checkpoint.labels
         if labels == type(labels)():
             labels = labels_from_metadata(graph.metadata)
         self.checkpoint = replace(checkpoint, labels=labels.completed(counts))
         self.graph = graph
+        self._reader = reader
 
     @classmethod
     def from_checkpoint(cls, source: str | Path, precision: str = "fp32", threads: int | None = None) -> Recognizer:
@@ -60,12 +61,19 @@ class Recognizer:
         checkpoint = load_checkpoint(source)
         if str(source).endswith(".onnx"):
             (precision,) = checkpoint.graphs
-        return cls(checkpoint, Graph(checkpoint.graph_path(precision), threads))
+        graph = Graph(checkpoint.graph_path(precision), threads)
+        path = checkpoint.reader_path
+        return cls(checkpoint, graph, Reader(path, threads) if path else None)
 
     @property
     def input_size(self) -> int:
         """Side in pixels of the square that the graph takes."""
         return self.graph.input_size
+
+    @property
+    def embedding_size(self) -> int:
+        """Length of a vehicle's embedding."""
+        return self.graph.counts(["reid_embeds"])[0]
 
     def run_graph(self, pictures: Sequence[np.ndarray] | np.ndarray) -> dict[str, np.ndarray]:
         """(N, 3, S, S) float32, as `graph.prepare` makes them -> the graph's outputs by name."""
@@ -104,18 +112,48 @@ class Recognizer:
             for row, picture in enumerate(pictures)
         ]
 
+    def describe_batch(self, images: Sequence[ImageSource]) -> list[Vehicle]:
+        """Describe pictures that each show one vehicle and little else, in one pass and without looking for it.
+
+        A vehicle's box is its picture's frame; the category is that of the surest query. Raises ImageError as soon as a
+        picture cannot be used.
+        """
+        if not images:
+            return []
+        pictures = [open_image(image) for image in images]
+        whole = self.graph.run([self.graph.prepare(picture) for picture in pictures])
+        found, described = [], []
+        for row, picture in enumerate(pictures):
+            frame = Box(0, 0, *picture.size)
+            _, scores, categories = decode_boxes(whole["det_boxes"][row], whole["det_classes"][row], picture.size)
+            best = int(scores.argmax())
+            found.append([Detection(frame, int(categories[best]), float(scores[best]))])
+            described.append([_Described({name: values[row] for name, values in whole.items()}, frame)])
+        plates = self._read_plates(pictures, found, described)
+        return [
+            self._vehicle(*parts)
+            for row in zip(found, described, plates, strict=True)
+            for parts in zip(*row, strict=True)
+        ]
+
+    def read_plates(self, images: Sequence[ImageSource]) -> list[PlateReading | None]:
+        """Read pictures that each show one plate and little else; None where nothing can be read. They have no box.
+
+        Raises:
+            ImageError: a picture cannot be used.
+        """
+        return [read_slots(slots, None) for slots in self._slots([(open_image(image), None) for image in images])]
+
     def _detections(self, outputs: Mapping[str, np.ndarray], row: int, size: tuple[int, int]) -> list[Detection]:
         boxes, scores, categories = decode_boxes(outputs["det_boxes"][row], outputs["det_classes"][row], size)
-        limits = self.checkpoint.thresholds
-        kept: list[Detection] = []
-        for index in np.argsort(-scores, kind="stable"):
-            if scores[index] < limits.detection_floor or len(kept) == self.checkpoint.max_vehicles:
-                break
-            box = Box(*(float(side) for side in boxes[index]))
-            if box.x2 - box.x1 < 2 or box.y2 - box.y1 < 2:
-                continue
-            if all(overlap(box, other.box) < _SAME_OBJECT for other in kept):
-                kept.append(Detection(box, int(categories[index]), float(scores[index])))
+        shown = np.flatnonzero(
+            (scores >= self.checkpoint.thresholds.detection_floor) & (boxes[:, 2:] - boxes[:, :2] >= 2).all(axis=1)
+        )
+        single = shown[distinct(boxes[shown], scores[shown], self.checkpoint.same_object)]
+        kept = [
+            Detection(Box(*(float(side) for side in boxes[index])), int(categories[index]), float(scores[index]))
+            for index in single[: self.checkpoint.max_vehicles]
+        ]
         return sorted(kept, key=lambda detection: -detection.box.area)
 
     def _describe(
@@ -131,7 +169,7 @@ class Recognizer:
                 described[row].append(_Described({name: values[row] for name, values in whole.items()}, window))
                 continue
             for detection in detections:
-                window = _widen(detection.box, self.checkpoint.crop_margin, picture.size)
+                window = widen(detection.box, self.checkpoint.crop_margin, picture.size)
                 crops.append(self.graph.prepare(picture, window))
                 places.append((row, window))
         if crops:
@@ -151,21 +189,27 @@ class Recognizer:
         if not {"plate_boxes", "plate_scores"} <= set(self.graph.outputs):
             return [[read_slots(item.outputs["ocr_logits"][0], None) for item in items] for items in described]
         readings: list[list[PlateReading | None]] = [[None] * len(items) for items in described]
-        crops: list[np.ndarray] = []
+        crops: list[tuple[Image.Image, Box | None]] = []
         places: list[tuple[int, int, Box]] = []
         for row, items in enumerate(described):
             for index, item in enumerate(items):
                 box = _plate_box(item, pictures[row].size)
                 if item.outputs["plate_scores"].item() < self.checkpoint.thresholds.plate_box or box is None:
                     continue
-                window = _widen(box, self.checkpoint.plate_margin, pictures[row].size)
-                crops.append(self.graph.prepare(pictures[row], window))
+                window = widen(box, self.checkpoint.plate_margin, pictures[row].size)
+                crops.append((pictures[row], window))
                 places.append((row, index, box))
-        if crops:
-            logits = self.graph.run(crops)["ocr_logits"]
-            for (row, index, box), slots in zip(places, logits, strict=True):
-                readings[row][index] = read_slots(slots[0], box)
+        for (row, index, box), slots in zip(places, self._slots(crops), strict=True):
+            readings[row][index] = read_slots(slots, box)
         return readings
+
+    def _slots(self, crops: Sequence[tuple[Image.Image, Box | None]]) -> Sequence[np.ndarray]:
+        """Logits (8, 37) of each plate, given as a picture and the part of it (pixels) that shows the plate."""
+        if not crops:
+            return []
+        if self._reader is not None:
+            return list(self._reader.run([self._reader.prepare(*crop) for crop in crops]))
+        return list(self.graph.run([self.graph.prepare(*crop) for crop in crops])["ocr_logits"][:, 0])
 
     def _recognition(
         self,
@@ -175,22 +219,22 @@ class Recognizer:
         plates: list[PlateReading | None],
         timings: dict[str, float],
     ) -> Recognition:
-        labels, heat = self.checkpoint.labels, self.checkpoint.temperatures
-        vehicles = tuple(
-            Vehicle(
-                box=detection.box,
-                category=Scored(labels.categories[detection.category], detection.score),
-                type=rank(item.outputs["vehicle_types"][0], labels.types, heat.type),
-                make=rank(item.outputs["makes"][0], labels.makes, heat.make),
-                model=rank(item.outputs["models"][0], labels.models, heat.model),
-                novelty=None,
-                plate=plate,
-                embedding=item.outputs["reid_embeds"][0],
-            )
-            for detection, item, plate in zip(detections, described, plates, strict=True)
-        )
+        vehicles = tuple(map(self._vehicle, detections, described, plates))
         checkpoint = self.checkpoint
         return Recognition(checkpoint.name, checkpoint.heads_version, *picture.size, timings, vehicles)
+
+    def _vehicle(self, detection: Detection, item: _Described, plate: PlateReading | None) -> Vehicle:
+        labels, heat = self.checkpoint.labels, self.checkpoint.temperatures
+        return Vehicle(
+            box=detection.box,
+            category=Scored(labels.categories[detection.category], detection.score),
+            type=rank(item.outputs["vehicle_types"][0], labels.types, heat.type),
+            make=rank(item.outputs["makes"][0], labels.makes, heat.make),
+            model=rank(item.outputs["models"][0], labels.models, heat.model),
+            novelty=None,
+            plate=plate,
+            embedding=item.outputs["reid_embeds"][0],
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,27 +263,6 @@ class _Clock:
         return {**self._stages, "total": (time.perf_counter() - self._start) * 1000 / self._pictures}
 
 
-def decode_boxes(
-    boxes: np.ndarray, logits: np.ndarray, size: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All queries of one picture, in the graph's order.
-
-    Args:
-        boxes: (Q, 4) cx, cy, w, h in [0, 1].
-        logits: (Q, C).
-        size: (width, height) of the picture in pixels.
-
-    Returns:
-        (Q, 4) x1, y1, x2, y2 in pixels, clipped to the picture; (Q,) sigmoid score of the best category; (Q,) its
-        number.
-    """
-    centre, half = boxes[:, :2], boxes[:, 2:] / 2
-    corners = np.concatenate([centre - half, centre + half], axis=1).clip(0, 1) * np.array([*size, *size])
-    best = logits.argmax(axis=1)
-    scores = 1 / (1 + np.exp(-logits.max(axis=1)))
-    return corners, scores, best
-
-
 def rank(logits: np.ndarray, labels: tuple[str, ...], temperature: float) -> tuple[Scored, ...]:
     """The five best labels with their softmax probabilities; logits (K,)."""
     scaled = logits / temperature
@@ -249,31 +272,12 @@ def rank(logits: np.ndarray, labels: tuple[str, ...], temperature: float) -> tup
     return tuple(Scored(labels[index], float(probabilities[index])) for index in order)
 
 
-def overlap(a: Box, b: Box) -> float:
-    """Intersection over union."""
-    width = min(a.x2, b.x2) - max(a.x1, b.x1)
-    height = min(a.y2, b.y2) - max(a.y1, b.y1)
-    shared = max(0.0, width) * max(0.0, height)
-    union = a.area + b.area - shared
-    return shared / union if union > 0 else 0.0
-
-
-def _widen(box: Box, margin: float, size: tuple[int, int]) -> Box:
-    dx, dy = (box.x2 - box.x1) * margin, (box.y2 - box.y1) * margin
-    return _clip(Box(box.x1 - dx, box.y1 - dy, box.x2 + dx, box.y2 + dy), size)
-
-
-def _clip(box: Box, size: tuple[int, int]) -> Box:
-    width, height = size
-    return Box(max(0.0, box.x1), max(0.0, box.y1), min(float(width), box.x2), min(float(height), box.y2))
-
-
 def _plate_box(item: _Described, size: tuple[int, int]) -> Box | None:
     """The plate's box in pixels of the picture; None when it is thinner than a character can be."""
     cx, cy, w, h = (float(value) for value in item.outputs["plate_boxes"][0])
     window = item.window
     width, height = window.x2 - window.x1, window.y2 - window.y1
-    box = _clip(
+    box = clip(
         Box(
             window.x1 + (cx - w / 2) * width,
             window.y1 + (cy - h / 2) * height,

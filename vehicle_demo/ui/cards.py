@@ -27,7 +27,8 @@ def cards_html(image: Image.Image, found: Recognition, thresholds: Thresholds, c
     cards = "".join(_card(image, index, vehicle, thresholds) for index, vehicle in enumerate(found.vehicles))
     stages = ", ".join(f"{name} {spent:.0f} ms" for name, spent in found.timings_ms.items() if name != "total")
     return (
-        f'<div class="vd-cards" data-answer="{escape(json.dumps(answer))}" data-csv="{escape(to_csv(answer))}">'
+        f'<div class="vd-cards" data-answer="{escape(json.dumps(answer))}" data-csv="{escape(to_csv(answer))}" '
+        f'data-checkpoint="{escape(choice)}">'
         f'<div class="vd-head"><strong class="vd-count" aria-live="polite"></strong>'
         f'<span class="vd-time" title="{escape(stages)}">{found.timings_ms["total"]:.0f} ms</span></div>'
         f'{cards}<p class="vd-none" hidden>No vehicle above this threshold. Lower it, or try another picture.</p>'
@@ -59,11 +60,12 @@ def _card(image: Image.Image, index: int, vehicle: Vehicle, thresholds: Threshol
     )
     return (
         f'<details class="vd-card" data-vehicle="{index}" data-score="{category.score:.4f}" '
-        f'style="--vd-hue:{category_colour(category.label)}"{" open" if index == 0 else ""}>'
+        f'style="--vd-hue:{category_colour(category.label)}">'
         f'<summary><img src="{crop_uri(image, vehicle.box, _THUMBNAIL)}" alt="">'
         f'<span class="vd-title"><span class="vd-category">{escape(category.label)}</span> '
         f'<span class="vd-score">{category.score:.2f}</span><br>{title}</span></summary>'
-        f"{lists}{_plate(image, vehicle.plate, thresholds.plate)}</details>"
+        f"{lists}{_plate(image, vehicle.plate, thresholds.plate)}"
+        '<div class="vd-actions"><button type="button" data-look-alikes>Find look-alikes</button></div></details>'
     )
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from vehicle_demo.recognition import CheckpointError, ImageError, open_image
 from vehicle_demo.ui.cards import cards_html, message_html
-from vehicle_demo.ui.pictures import data_uri
+from vehicle_demo.ui.pictures import data_uri, photo_field
 from vehicle_demo.ui.services import Services
 from vehicle_demo.ui.stage import stage_html
 
@@ -39,8 +39,7 @@ def build(services: Services) -> gr.Tab:
         # Taking the photo out of the field clears the field, not what was found in it.
         return (*show(photo, choice), photo) if photo else (gr.skip(), gr.skip(), gr.skip())
 
-    def on_example(choice: str, event: gr.EventData) -> tuple[str, str, str | None]:
-        name = str(getattr(event, "name", ""))
+    def on_example(choice: str, name: str) -> tuple[str, str, str | None]:
         if name not in _example_names(services):
             raise gr.Error("This example is not there any more. Reload the page.", print_exception=False)
         return (*show_example(name, choice), str(services.examples[_example_names(services).index(name)]))
@@ -50,8 +49,14 @@ def build(services: Services) -> gr.Tab:
             return (*show(None, choice), None)
         return (*show_example(services.examples[0].name, choice), str(services.examples[0]))
 
+    # Also the tool of the app's MCP server, which shows this docstring.
     def recognize(image: str | None, checkpoint: str | None = None) -> dict[str, Any]:
-        """Find and describe every vehicle in a picture: boxes, type, make, model, plate and embedding."""
+        """Find and describe every vehicle in a picture: boxes, type, make, model, plate and embedding. Read-only.
+
+        Args:
+            image: The picture, at most 32 MB.
+            checkpoint: A name from the app's checkpoint menu; the first one when empty.
+        """
         if image is None:
             raise gr.Error("Send a picture.", print_exception=False)
         try:
@@ -65,15 +70,7 @@ def build(services: Services) -> gr.Tab:
             with gr.Column(scale=5, min_width=320):
                 stage = gr.HTML(message_html("Looking at the first example.", "empty"), elem_id="vd-stage")
                 examples = gr.HTML(_examples_html(services), js_on_load=_EXAMPLE_SCRIPT, elem_id="vd-examples")
-                photo = gr.Image(
-                    sources=["upload", "clipboard", "webcam"],
-                    type="filepath",
-                    label="Your photo",
-                    height=176,
-                    elem_id="vd-photo",
-                )
-                # gr.Image opens what is uploaded; what is wrong with a file is for open_image to say.
-                photo.preprocess = _path_of  # type: ignore[method-assign]
+                photo = photo_field("Your photo", 176, "vd-photo")
             with gr.Column(scale=3, min_width=320):
                 choice = gr.Dropdown(list(services.choices), value=services.default_choice, label="Checkpoint")
                 thresholds = services.recognizer().checkpoint.thresholds
@@ -86,6 +83,8 @@ def build(services: Services) -> gr.Tab:
             "concurrency_id": "model",
             "concurrency_limit": _CONCURRENT,
             "api_visibility": "private",
+            # By default Gradio drops what is chosen while an earlier choice is still at work.
+            "trigger_mode": "always_last",
             "show_progress": "minimal",
             "show_progress_on": stage,
         }
@@ -95,7 +94,14 @@ def build(services: Services) -> gr.Tab:
             "api_visibility": "private",
         }
         photo.input(on_photo, [photo, choice], outputs, **shared).then(None, **redraw)
-        examples.click(on_example, choice, outputs, **shared).then(None, **redraw)
+        # A deferred event comes back with the data of the first one, so the name is asked for when it runs.
+        examples.click(
+            on_example,
+            [choice, gr.Textbox(visible=False)],
+            outputs,
+            js="(choice) => [choice, vehicleDemo.example]",
+            **shared,
+        ).then(None, **redraw)
         choice.input(show, [source, choice], [stage, cards], **shared).then(None, **redraw)
         threshold.change(None, **redraw)
         tab.parent.parent.load(on_start, choice, outputs, **shared).then(None, **redraw)
@@ -110,10 +116,6 @@ def build(services: Services) -> gr.Tab:
     return tab
 
 
-def _path_of(payload: Any) -> str | None:
-    return payload.path if payload is not None else None
-
-
 def _rendered(services: Services, image: Image.Image, choice: str) -> tuple[str, str]:
     recognizer = services.recognizer(choice)
     found = recognizer.recognize(image)
@@ -123,7 +125,9 @@ def _rendered(services: Services, image: Image.Image, choice: str) -> tuple[str,
 _EXAMPLE_SCRIPT = """
 element.addEventListener('click', (event) => {
   const example = event.target.closest('[data-example]');
-  if (example) trigger('click', {name: example.dataset.example});
+  if (!example) return;
+  vehicleDemo.example = example.dataset.example;
+  trigger('click');
 });
 """
 

@@ -1,4 +1,4 @@
-"""What the tabs share: the checkpoints that are there, loaded once, and the example pictures."""
+"""What the tabs share: the checkpoints that are there, loaded once, the example pictures and the galleries."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
+from vehicle_demo.home import home as data_home
 from vehicle_demo.recognition import CheckpointError, Recognizer, load_checkpoint
+from vehicle_demo.ui.galleries import Galleries
 
 PROJECT = Path(__file__).resolve().parents[2]
-EXAMPLES = PROJECT / "vehicle_demo" / "samples" / "photos"
+SAMPLES = PROJECT / "vehicle_demo" / "samples"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Services:
 
     choices: Mapping[str, Choice]
     examples: tuple[Path, ...]
+    galleries: Galleries
     _loaded: dict[str, Recognizer] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -52,8 +55,12 @@ class Services:
             return self._loaded[name]
 
 
-def find_services(folder: Path = PROJECT / "checkpoints", examples: Path = EXAMPLES) -> Services:
+def find_services(
+    folder: Path = PROJECT / "checkpoints", samples: Path = SAMPLES, home: Path | None = None
+) -> Services:
     """Every checkpoint in `folder`, after the one that `VEHICLE_DEMO_CHECKPOINT` names (a path or a Hub model).
+
+    `home` is where galleries are kept, by default `home.home()`.
 
     Raises:
         CheckpointError: there is none at all.
@@ -70,4 +77,5 @@ def find_services(folder: Path = PROJECT / "checkpoints", examples: Path = EXAMP
         checkpoint = load_checkpoint(source)
         for precision in checkpoint.graphs:
             choices[f"{checkpoint.name} {precision.upper()}"] = Choice(source, precision)
-    return Services(choices, tuple(sorted(examples.glob("*.jpg"))))
+    galleries = Galleries((home or data_home()) / "galleries", samples / "reid.parquet")
+    return Services(choices, tuple(sorted((samples / "photos").glob("*.jpg"))), galleries)

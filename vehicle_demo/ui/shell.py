@@ -8,7 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from vehicle_demo.ui import recognise
+from vehicle_demo.ui import benchmark, gallery, recognise
+from vehicle_demo.ui import map as map_tab
 from vehicle_demo.ui.services import Services
 from vehicle_demo.ui.theme import theme
 
@@ -28,6 +29,9 @@ def build(services: Services) -> gr.Blocks:
         )
         with gr.Tabs():
             recognise.build(services)
+            gallery.build(services)
+            map_tab.build(services)
+            benchmark.build(services)
         if checkpoint.model_card is not None:
             with gr.Accordion("Model card", open=False, elem_id="vd-card"):
                 gr.Markdown(_without_front_matter(checkpoint.model_card.read_text()))
@@ -36,14 +40,16 @@ def build(services: Services) -> gr.Blocks:
 
 
 def launch_options() -> dict[str, Any]:
-    """What `Blocks.launch` needs of ours: looks, script, and the limit on uploads."""
-    script = (_STATIC / "studio.js").read_text()
+    """What `Blocks.launch` needs of ours: looks, scripts, and the limit on uploads."""
+    scripts = "".join(f"<script>{path.read_text()}</script>" for path in sorted(_STATIC.glob("*.js")))
     return {
         "theme": theme(),
-        "css_paths": _STATIC / "studio.css",
-        "head": f"<script>{script}</script>",
+        "css_paths": sorted(_STATIC.glob("*.css")),
+        "head": scripts,
         "max_file_size": "32mb",
         "footer_links": ["api"],
+        "mcp_server": True,
+        "app_kwargs": {"routes": [map_tab.PLOTLY]},
     }
 
 

@@ -30,4 +30,4 @@ def theme() -> gr.themes.Base:
         font=system,
         font_mono=["ui-monospace", "SFMono-Regular", "Menlo", "monospace"],
         radius_size=gr.themes.sizes.radius_md,
-    )
+    ).set(body_text_color_subdued="*neutral_500")  # 400 is too pale on white to be read by all

@@ -1,5 +1,6 @@
 // Boxes and cards belong together: hover lights both, click opens the card, the threshold hides both.
-window.vehicleDemo = (() => {
+// Of new results the first card in view is open; after that cards open and close as their reader likes.
+window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
   const of = (element) => element.closest('.vd-box, .vd-card');
   const partners = (index) => document.querySelectorAll(`.vd-box[data-vehicle="${index}"], .vd-card[data-vehicle="${index}"]`);
 
@@ -24,6 +25,13 @@ window.vehicleDemo = (() => {
       item.style.display = visible ? '' : 'none';
       if (visible && item.matches('.vd-card')) shown += 1;
     });
+    document.querySelectorAll('.vd-cards:not([data-begun])').forEach((cards) => {
+      const first = [...cards.querySelectorAll('.vd-card')].find((card) => !card.hidden);
+      if (first) {
+        first.open = true;
+        cards.dataset.begun = '';
+      }
+    });
     document.querySelectorAll('.vd-count').forEach((count) => {
       count.textContent = shown === 1 ? '1 vehicle' : `${shown} vehicles`;
     });
@@ -33,13 +41,17 @@ window.vehicleDemo = (() => {
     });
   }
 
-  function save(cards, kind) {
-    const text = kind === 'json' ? JSON.stringify(JSON.parse(cards.dataset.answer), null, 1) : cards.dataset.csv;
+  function download(blob, name) {
     const link = document.createElement('a');
-    link.href = URL.createObjectURL(new Blob([text], {type: kind === 'json' ? 'application/json' : 'text/csv'}));
-    link.download = `vehicles.${kind}`;
+    link.href = URL.createObjectURL(blob);
+    link.download = name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  }
+
+  function save(cards, kind) {
+    const text = kind === 'json' ? JSON.stringify(JSON.parse(cards.dataset.answer), null, 1) : cards.dataset.csv;
+    download(new Blob([text], {type: kind === 'json' ? 'application/json' : 'text/csv'}), `vehicles.${kind}`);
   }
 
   document.addEventListener('mouseover', (event) => light(event, true));
@@ -55,6 +67,7 @@ window.vehicleDemo = (() => {
     const copy = event.target.closest('[data-copy]');
     if (copy) navigator.clipboard?.writeText(copy.closest('.vd-api').querySelector('pre').textContent)
       .then(() => { copy.textContent = 'Copied'; setTimeout(() => { copy.textContent = 'Copy'; }, 1500); });
+    event.target.closest('[role=tab]')?.scrollIntoView({block: 'nearest', inline: 'nearest'});
     if (event.target.closest('a[href="#vd-card"]')) document.querySelector('#vd-card button')?.click();
   });
   document.addEventListener('keydown', (event) => {
@@ -64,5 +77,5 @@ window.vehicleDemo = (() => {
       openCard(box.dataset.vehicle);
     }
   });
-  return {redraw};
-})();
+  return {redraw, download};
+})());

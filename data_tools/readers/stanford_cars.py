@@ -1,0 +1,105 @@
+"""Stanford Cars (Krause et al., 3dRR 2013): 196 names of make, model and year, and the car's box.
+
+It comes in two layouts: `cars_annos.mat` with `car_ims`, or `devkit` with `cars_train` and `cars_test`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from data_tools.readers.labels import PassedOver, existing, fractions, part_of_training, size_of
+from data_tools.readers.picture import LabelledBox, Picture
+
+NAME = "Stanford Cars"
+_MAKES = ("AM General", "Aston Martin", "Land Rover")
+_BODIES = {
+    "Convertible": "convertible", "Coupe": "coupe", "Hatchback": "hatchback", "Minivan": "minivan", "SUV": "suv",
+    "Sedan": "sedan", "Van": "van", "Wagon": "wagon", "Cab": "pickup", "SuperCab": "pickup",
+}  # fmt: skip
+# Names that do not say which body they have.
+_TYPES = {
+    "Acura TL Type-S 2008": "sedan",
+    "Acura Integra Type R 2001": "coupe",
+    "Buick Regal GS 2012": "sedan",
+    "Chevrolet Corvette ZR1 2012": "coupe",
+    "Chevrolet Corvette Ron Fellows Edition Z06 2007": "coupe",
+    "Chevrolet HHR SS 2010": "wagon",
+    "Chevrolet Cobalt SS 2010": "coupe",
+    "Chevrolet TrailBlazer SS 2009": "suv",
+    "Chrysler 300 SRT-8 2010": "sedan",
+    "Dodge Challenger SRT8 2011": "coupe",
+    "Dodge Charger SRT-8 2009": "sedan",
+    "FIAT 500 Abarth 2012": "hatchback",
+    "Infiniti G Coupe IPL 2012": "coupe",
+    "Jaguar XK XKR 2012": "coupe",
+    "Lamborghini Gallardo LP 570-4 Superleggera 2012": "coupe",
+}
+
+
+def read(folder: Path, split: str) -> Iterator[Picture | PassedOver]:
+    """`evaluation` is the published test part; in the `devkit` layout its labels are `cars_test_annos_withlabels.mat`.
+
+    Raises:
+        FileNotFoundError: a label file is missing.
+    """
+    whole = folder / "cars_annos.mat"
+    names, listed = _whole(whole, split) if whole.exists() else _devkit(folder, split)
+    for path, label in listed:
+        if split != "evaluation" and part_of_training(path) != split:
+            continue
+        try:
+            corners = tuple(float(label[f"bbox_{side}"]) for side in ("x1", "y1", "x2", "y2"))
+            box = fractions(corners, size_of(folder / path), first=1)  # type: ignore[arg-type]
+        except FileNotFoundError:
+            yield PassedOver(path, "it is not there")
+        except (ValueError, OSError) as error:
+            yield PassedOver(path, f"it cannot be read ({error})")
+        else:
+            name = names[int(label["class"]) - 1]
+            yield Picture(
+                folder / path,
+                path,
+                "stanford_cars",
+                split,
+                boxes=(LabelledBox(box, "vehicle"),),
+                type=type_of(name),
+                make=make_of(name),
+                model=name,
+            )
+
+
+def make_of(name: str) -> str:
+    """The make in a class name."""
+    return next((make for make in _MAKES if name.startswith(make + " ")), name.split()[0])
+
+
+def type_of(name: str) -> str | None:
+    """The body type in a class name, which the word before the year says, or is known for the few that say none."""
+    return _TYPES.get(name) or _BODIES.get(name.split()[-2])
+
+
+def _whole(path: Path, split: str) -> tuple[list[str], list[tuple[str, dict[str, Any]]]]:
+    content = _loaded(path)
+    test = split == "evaluation"
+    labels = [label for label in content["annotations"] if bool(label["test"]) == test]
+    return content["class_names"], [(label["relative_im_path"], label) for label in labels]
+
+
+def _devkit(folder: Path, split: str) -> tuple[list[str], list[tuple[str, dict[str, Any]]]]:
+    names = _loaded(folder / "devkit/cars_meta.mat")["class_names"]
+    if split == "evaluation":
+        pictures, path = "cars_test", folder / "cars_test_annos_withlabels.mat"
+        path = path if path.exists() else folder / "devkit" / path.name
+    else:
+        pictures, path = "cars_train", folder / "devkit/cars_train_annos.mat"
+    return names, [(f"{pictures}/{label['fname']}", label) for label in _loaded(path)["annotations"]]
+
+
+def _loaded(path: Path) -> dict[str, list[Any]]:
+    from numpy import atleast_1d
+    from scipy.io import loadmat
+
+    content = loadmat(existing(path, NAME), simplify_cells=True)
+    return {key: list(atleast_1d(value)) for key, value in content.items() if not key.startswith("__")}

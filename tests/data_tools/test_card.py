@@ -1,0 +1,39 @@
+"""The model card's table and curve."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from data_tools.__main__ import main
+from data_tools.card import BEGIN, END, draw_curve, figures_table
+
+
+def test_the_table_has_a_column_for_each_precision() -> None:
+    table = figures_table({"fp32": {"reid": {"map": 0.5, "queries": 3}}, "int8": {"reid": {"map": 0.25, "queries": 3}}})
+    assert table.splitlines()[0] == "| figure | FP32 | INT8 |"
+    assert table.splitlines()[2:] == ["| `reid.map` | 0.500 | 0.250 |", "| `reid.queries` | 3 | 3 |"]
+
+
+def test_a_card_without_a_place_for_the_table_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(f"A card. {BEGIN}")
+    with pytest.raises(SystemExit, match="must have the lines"):
+        main(["card", "--checkpoint", str(tmp_path)])
+
+
+def test_the_shipped_card_shows_what_was_measured() -> None:
+    folder = Path("checkpoints/vehicledino-nano")
+    text = (folder / "README.md").read_text()
+    figures = json.loads((folder / "figures.json").read_text())["validation"]
+    assert figures_table(figures) in text.split(BEGIN)[1].split(END)[0]
+
+
+def test_the_curve_spans_all_phases(tmp_path: Path) -> None:
+    lines = [{"phase": name, "step": step, "rate": 0.1, "model": 1 / step} for name in "ab" for step in (20, 40)]
+    (tmp_path / "training.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    draw_curve(tmp_path / "training.jsonl", tmp_path / "curve.png")
+    with Image.open(tmp_path / "curve.png") as image:
+        assert image.width > 600

@@ -1,0 +1,89 @@
+"""The plate reader's training: what it sees, and that the command leaves a reader that the recogniser uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from data_tools.__main__ import main
+from data_tools.drawing.plates import random_layout, random_text
+from data_tools.training.plates import PlateCloseUps, close_up, homographies, seen_from_elsewhere
+from data_tools.training.reader import ReaderLosses
+from tests.data_tools.files import write_plates
+from tests.graphs import write_checkpoint
+from vehicle_demo.models.plate_reader import PlateReader
+from vehicle_demo.recognition import Recognizer
+from vehicle_demo.recognition.plates import ALPHABET
+
+SHIPPED = Path("checkpoints/vehicledino-nano")
+
+
+def test_a_homography_carries_its_corners() -> None:
+    square = np.array([[-1.0, -1], [1, -1], [1, 1], [-1, 1]])
+    targets = square + np.random.default_rng(0).normal(0, 0.2, (5, 4, 2))
+    carried = np.concatenate([square, np.ones((4, 1))], axis=1) @ homographies(square, targets).transpose(0, 2, 1)
+    np.testing.assert_allclose(carried[..., :2] / carried[..., 2:], targets, atol=1e-9)
+
+
+def test_texts_fit_the_slots_and_their_style() -> None:
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        text = random_text(rng, random_layout(rng).pattern)
+        assert 4 <= len(text) <= 8 and set(text) <= set(ALPHABET)
+
+
+def test_a_seed_draws_the_same_plate_again() -> None:
+    (first, text), (second, same) = (close_up(np.random.default_rng(5)) for _ in range(2))
+    assert text == same and np.array_equal(np.asarray(first), np.asarray(second))
+    assert close_up(np.random.default_rng(6))[1] != text
+
+
+def test_a_plate_seen_from_elsewhere_is_still_all_there() -> None:
+    """A mark near each corner of the text area stays in what the reader sees."""
+    plates = torch.zeros(64, 3, 64, 192)
+    for y, x in ((12, 16), (12, 172), (48, 16), (48, 172)):
+        plates[:, :, y : y + 5, x : x + 5] = 1
+    seen = seen_from_elsewhere(plates, np.random.default_rng(0))
+    assert seen.shape == (64, 3, 48, 160)
+    marks = seen[:, 0] > 0.3
+    quarters = [
+        marks[:, r, c].flatten(1).any(dim=1) for r in (slice(24), slice(24, 48)) for c in (slice(80), slice(80, 160))
+    ]
+    assert torch.stack(quarters).float().mean() > 0.9
+
+
+def test_a_batch_is_the_same_whenever_it_is_asked_for_and_masks_what_is_unknown(tmp_path: Path) -> None:
+    write_plates(tmp_path, ["AB123", "4-7-C"])
+    plates = PlateCloseUps([tmp_path], tmp_path / "cache", seed=0, drawn=6)
+    again = PlateCloseUps([tmp_path], tmp_path / "cache", seed=0, drawn=6)
+    pixels, slots = plates.batch_at(3, 32)
+    assert torch.equal(pixels, again.batch_at(3, 32)[0]) and not torch.equal(pixels, plates.batch_at(4, 32)[0])
+    masked = slots[slots.eq(-1).any(dim=1)]
+    assert len(masked) and masked[0].tolist() == [4, -1, 7, -1, 12, 36, 36, 36]
+
+
+def test_unknown_characters_teach_nothing() -> None:
+    torch.manual_seed(0)
+    losses = ReaderLosses(PlateReader().eval())
+    pixels = torch.rand(2, 3, 48, 160) * 2 - 1
+    slots = torch.full((2, 8), 36)
+    hidden = slots.clone()
+    hidden[:, 3] = -1
+    full, part = (losses((pixels, values))["characters"] for values in (slots, hidden))
+    assert full != part and torch.isfinite(part)
+
+
+def test_the_command_leaves_a_reader_that_the_checkpoint_names(tmp_path: Path) -> None:
+    write_plates(tmp_path, ["AB123", "4-7-C"])
+    folder = write_checkpoint(tmp_path / "own")
+    places = ["--data", str(tmp_path), "--run", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")]
+    main(["train-reader", *places, "--checkpoint", str(folder), "--drawn", "4", "--steps", "2"])
+    plate = close_up(np.random.default_rng(1))[0]
+    recognizer = Recognizer.from_checkpoint(folder)
+    assert recognizer.checkpoint.reader == "reader.onnx"
+    recognizer.read_plates([plate])
+    with pytest.raises(SystemExit, match="export the checkpoint"):
+        main(["train-reader", *places, "--checkpoint", str(tmp_path / "gone")])

@@ -1,0 +1,45 @@
+"""Plates through the reader beside a graph, on graphs whose answers are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.graphs import write_checkpoint, write_graph, write_reader
+from vehicle_demo.recognition import CheckpointError, Recognizer
+from vehicle_demo.recognition.reader import Reader
+
+GREY = Image.new("RGB", (200, 100), (90, 90, 90))
+
+
+def recognizer(folder: Path, reader: str) -> Recognizer:
+    write_checkpoint(folder, reader=reader)
+    write_reader(folder / "reader.onnx", "READER1")
+    return Recognizer.from_checkpoint(folder)
+
+
+@pytest.mark.parametrize(("reader", "text"), [("reader.onnx", "READER1"), ("", "AB12")])
+def test_a_plate_is_read_by_the_reader_where_there_is_one(tmp_path: Path, reader: str, text: str) -> None:
+    own = recognizer(tmp_path, reader)
+    plate = own.recognize(GREY).vehicles[0].plate
+    assert plate is not None and plate.text == text and plate.box is not None
+    (close_up,) = own.read_plates([GREY])
+    assert close_up is not None and close_up.text == text and close_up.box is None
+
+
+def test_any_number_of_plates_is_read(tmp_path: Path) -> None:
+    own = recognizer(tmp_path, "reader.onnx")
+    assert own.read_plates([]) == []
+    assert [plate.text for plate in own.read_plates([GREY] * 35) if plate] == ["READER1"] * 35
+
+
+def test_a_reader_that_is_none_is_said_so(tmp_path: Path) -> None:
+    graph = write_graph(tmp_path / "model.onnx", [], [])
+    with pytest.raises(CheckpointError, match="must take plates as"):
+        Reader(graph)
+    with pytest.raises(CheckpointError, match="missing"):
+        recognizer(tmp_path / "a", "gone.onnx")
+    with pytest.raises(CheckpointError, match="outside its own folder"):
+        recognizer(tmp_path / "b", "../reader.onnx")

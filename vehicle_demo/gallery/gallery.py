@@ -1,0 +1,97 @@
+"""A gallery of vehicles: add, search, and look rows up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vehicle_demo.gallery import index
+from vehicle_demo.gallery.storage import GalleryError, Item, Selection, Storage
+
+__all__ = ["Gallery", "GalleryError", "Hit", "Item", "Selection"]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One answer: the row's number, its cosine similarity in [-1, 1], and what it is."""
+
+    row: int
+    score: float
+    item: Item
+
+
+class Gallery:
+    """One gallery folder. Any number of threads may search while one adds."""
+
+    def __init__(self, folder: Path, checkpoint: str, dimension: int = 256) -> None:
+        """Open or make the gallery in `folder`; see `Storage`. Raises GalleryError when it cannot be used."""
+        self.storage = Storage(folder, checkpoint, dimension)
+        self._index = index.load(folder)
+
+    def __len__(self) -> int:
+        return self.storage.count()
+
+    @property
+    def index_facts(self) -> index.IndexFacts | None:
+        """What is known of the approximate index; None while search is exact."""
+        return self._index.facts if self._index else None
+
+    def add(self, embeddings: np.ndarray, items: Sequence[Item]) -> int:
+        """Append rows; see `Storage.add`."""
+        return self.storage.add(embeddings, items)
+
+    def embeddings(self, numbers: Sequence[int]) -> np.ndarray:
+        """(N, D) float32 of these rows, a copy. Raises KeyError for a row that is not there."""
+        rows = self.storage.embeddings()
+        if any(not 0 <= number < len(rows) for number in numbers):
+            raise KeyError(f"The gallery has {len(rows)} rows, not all of those asked for.")
+        return np.array(rows[np.asarray(numbers, np.int64)])
+
+    def build_index(self) -> None:
+        """Make or renew the approximate index where the gallery has outgrown exact search; else do nothing."""
+        rows = self.storage.embeddings()
+        if len(rows) > index.EXACT_UP_TO:
+            self._index = index.build(rows, self.storage.folder)
+
+    def search(self, queries: np.ndarray, count: int, selection: Selection | None = None) -> list[list[Hit]]:
+        """The `count` nearest rows of each query, best first.
+
+        A selection is searched exactly.
+
+        Args:
+            queries: (Q, D) float32 with unit L2 norm.
+
+        Raises:
+            ValueError: the queries' shape does not fit, or they are not finite.
+        """
+        if queries.ndim != 2 or queries.shape[1] != self.storage.dimension or not np.isfinite(queries).all():
+            raise ValueError(f"Queries must be finite and of shape (Q, {self.storage.dimension}).")
+        rows = self.storage.embeddings()
+        if selection is None or selection.everything:
+            scores, numbers = index.nearest(queries, rows, self._index, count)
+        else:
+            allowed = self.storage.select(selection)
+            allowed = allowed[allowed < len(rows)]
+            scores, places = index.exact(queries, rows[allowed], count)
+            numbers = allowed[places]
+        return [self._hits(found, row) for found, row in zip(numbers, scores, strict=True)]
+
+    def neighbours(self, row: int, among: np.ndarray, count: int) -> list[Hit]:
+        """The `count` rows of `among` (row numbers) nearest to a row, itself left out, by exact search.
+
+        Raises:
+            KeyError: the gallery has no such row.
+        """
+        rows = self.storage.embeddings()
+        if not 0 <= row < len(rows):
+            raise KeyError(f"The gallery has no row {row}.")
+        others = among[(among != row) & (among < len(rows))]
+        scores, places = index.exact(rows[row][None], rows[others], count)
+        return self._hits(others[places[0]], scores[0])
+
+    def _hits(self, numbers: np.ndarray, scores: np.ndarray) -> list[Hit]:
+        found = zip(numbers, scores, self.storage.items(numbers), strict=True)
+        return [Hit(int(number), float(score), item) for number, score, item in found]
