@@ -23,7 +23,14 @@ def empty_scene() -> Any:
 def add_mesh(mesh: Mesh, materials: list[Any], name: str, parent: Any = None, index: np.ndarray | None = None) -> Any:
     """One object; `index` (F,) picks each face's material."""
     data = bpy.data.meshes.new(name)
-    data.from_pydata(mesh.vertices.tolist(), [], mesh.faces.tolist())
+    count, corners = mesh.faces.shape
+    data.vertices.add(len(mesh.vertices))
+    data.vertices.foreach_set("co", mesh.vertices.reshape(-1).astype(np.float32))
+    data.loops.add(count * corners)
+    data.loops.foreach_set("vertex_index", mesh.faces.reshape(-1).astype(np.int32))
+    data.polygons.add(count)
+    data.polygons.foreach_set("loop_start", np.arange(0, count * corners, corners, dtype=np.int32))
+    data.update(calc_edges=True)
     if mesh.uv is not None:
         layer = data.uv_layers.new(name="map")
         layer.data.foreach_set("uv", mesh.uv[mesh.faces.reshape(-1)].reshape(-1).astype(np.float32))
@@ -106,10 +113,20 @@ def plain_material(name: str, finish: Finish) -> Any:
     material = bpy.data.materials.get(name)
     if material is not None:
         return material
-    material = bpy.data.materials.new(name)
+    material = glow_only(bpy.data.materials.new(name))
     material.use_nodes = True
     shader = material.node_tree.nodes["Principled BSDF"]
     _set(shader, finish)
+    return material
+
+
+def glow_only(material: Any) -> Any:
+    """Let what glows be seen and mirrored but not sampled as a lamp, and return the material.
+
+    Cycles would else sort every triangle of a body with lamps on it into its light tree, seconds for each frame; lamps
+    that light a place are lights of their own.
+    """
+    material.cycles.emission_sampling = "NONE"
     return material
 
 
@@ -133,7 +150,7 @@ def map_images(name: str, maps: Maps) -> tuple[Any, Any]:
 
 def body_material(name: str, images: tuple[Any, Any], paint: Finish, dirt: float, lights: float) -> Any:
     """Paint with clear coat, and over it what the maps say; `lights` is how strongly the lamps glow."""
-    material = bpy.data.materials.new(name)
+    material = glow_only(bpy.data.materials.new(name))
     material.use_nodes = True
     nodes, links = material.node_tree.nodes, material.node_tree.links
     nodes.clear()

@@ -36,7 +36,7 @@ class Preset:
 
 
 PRESETS = {
-    "train": Preset(320, 224, 10, 8, 16, 3, 0.5),
+    "train": Preset(320, 224, 8, 8, 16, 3, 0.5),
     "photos": Preset(640, 448, 32, 1, 18, 2, 1.0, 0.25),
 }
 # How strongly lamps glow by day is 2.
@@ -83,6 +83,7 @@ class _Stage:
 
     def __init__(self, seed: int, number: int, preset: Preset) -> None:
         from data_tools.render import blender, world
+        from data_tools.render.labels import Eye
         from data_tools.render.vehicle import Workshop
 
         self._seed, self._number, self._preset = seed, number, preset
@@ -99,6 +100,7 @@ class _Stage:
             for vehicle in self.vehicles:
                 _head_lights(vehicle)
         set_up_cycles(scene, preset.samples, number, self.light)
+        self._eye = Eye(self.vehicles)
 
     def roughness(self, view: int) -> float:
         """How bad the camera of a view is, in [0, 1]."""
@@ -107,13 +109,11 @@ class _Stage:
 
     def frame(self, view: int) -> tuple[Image.Image, FrameLabel]:
         """Render one view and look at what it shows."""
-        from data_tools.render.labels import look
-
         rng = np.random.default_rng((self._seed, self._number, 3, view))
         best: tuple[int, Any, Any] = (-1, None, None)
         for _ in range(_TRIES):
             camera = self._camera(rng)
-            seen = look(camera, self.vehicles)
+            seen = self._eye.look(camera)
             if len(seen) > best[0]:
                 best = len(seen), camera, seen
             if len(seen) >= self._preset.least:

@@ -8,9 +8,12 @@ from typing import Any
 
 import bpy
 import numpy as np
+from mathutils.bvhtree import BVHTree
 
 from data_tools.render.camera import Camera
 from data_tools.render.vehicle import Built
+
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -29,92 +32,106 @@ class Seen:
     plate: tuple[tuple[float, float], ...] | None
 
 
-def look(camera: Camera, vehicles: Sequence[Built], least: float = 0.25, smallest: float = 10.0) -> list[Seen]:
-    """All vehicles of which at least `least` is visible and whose visible box is `smallest` pixels or more each way."""
-    bpy.context.view_layer.update()
-    boxes = {}
-    for number, vehicle in enumerate(vehicles):
-        box = _projected_box(camera, vehicle)
-        if box is not None:
-            boxes[number] = box
-    index, alone = index_pass(camera, vehicles, boxes)
-    found = []
-    for number, box in boxes.items():
-        pixels = np.argwhere(index == number)
-        if len(pixels) == 0:
-            continue
-        visible = len(pixels) / max(1, alone[number])
-        (y1, x1), (y2, x2) = pixels.min(axis=0), pixels.max(axis=0) + 1
-        if visible < least or x2 - x1 < smallest or y2 - y1 < smallest:
-            continue
-        vehicle = vehicles[number]
-        found.append(
-            Seen(
-                vehicle.identity.number,
-                box,
-                (float(x1), float(y1), float(x2), float(y2)),
-                visible,
-                _viewpoint(camera, vehicle),
-                _plate(camera, vehicle, index == number),
+class Eye:
+    """Looks at the scene as it stands when it is made: what moves afterwards is seen where it was."""
+
+    def __init__(self, vehicles: Sequence[Built]) -> None:
+        bpy.context.view_layer.update()
+        self._vehicles = vehicles
+        owner = {thing.name: number for number, vehicle in enumerate(vehicles) for thing in vehicle.objects}
+        graph = bpy.context.evaluated_depsgraph_get()
+        meshes = [thing for thing in bpy.context.scene.objects if thing.type == "MESH"]
+        self._things = [_Thing.of(thing, owner.get(thing.name, -1), graph) for thing in meshes]
+
+    def look(self, camera: Camera, least: float = 0.25, smallest: float = 10.0) -> list[Seen]:
+        """All vehicles of which at least `least` is visible and whose visible box is `smallest` pixels each way."""
+        boxes = {}
+        for number, vehicle in enumerate(self._vehicles):
+            box = _projected_box(camera, vehicle)
+            if box is not None:
+                boxes[number] = box
+        index, alone = self.index_pass(camera, boxes)
+        found = []
+        for number, box in boxes.items():
+            pixels = np.argwhere(index == number)
+            if len(pixels) == 0:
+                continue
+            visible = len(pixels) / alone[number]
+            (y1, x1), (y2, x2) = pixels.min(axis=0), pixels.max(axis=0) + 1
+            if visible < least or x2 - x1 < smallest or y2 - y1 < smallest:
+                continue
+            vehicle = self._vehicles[number]
+            found.append(
+                Seen(
+                    vehicle.identity.number,
+                    box,
+                    (float(x1), float(y1), float(x2), float(y2)),
+                    visible,
+                    _viewpoint(camera, vehicle),
+                    _plate(camera, vehicle, index == number),
+                )
             )
-        )
-    return found
+        return found
+
+    def index_pass(self, camera: Camera, boxes: dict[int, Box]) -> tuple[np.ndarray, dict[int, int]]:
+        """Which vehicle each pixel shows, (height, width) int, -1 for none; and how many pixels each would have alone.
+
+        Only what lies in `boxes` (by the vehicle's number) is looked at: elsewhere the answer is -1.
+        """
+        size = camera.height, camera.width
+        wanted = np.zeros(size, dtype=bool)
+        for box in boxes.values():
+            wanted[_area(box)] = True
+        index, nearest = np.full(size, -1), np.full(size, np.inf)
+        alone = {number: np.zeros(size, dtype=bool) for number in boxes}
+        for thing in self._things:
+            if thing.owner >= 0 and thing.owner not in boxes:
+                continue  # it reaches behind the camera, or is too small to see
+            rows, columns, distance = thing.cast(camera, wanted)
+            if thing.owner >= 0:
+                alone[thing.owner][rows, columns] = True
+            nearer = distance < nearest[rows, columns]
+            rows, columns = rows[nearer], columns[nearer]
+            nearest[rows, columns], index[rows, columns] = distance[nearer], thing.owner
+        return index, {number: int(mask.sum()) for number, mask in alone.items()}
 
 
-def index_pass(
-    camera: Camera, vehicles: Sequence[Built], boxes: dict[int, tuple[float, float, float, float]]
-) -> tuple[np.ndarray, dict[int, int]]:
-    """Which vehicle each pixel shows, (height, width) int, -1 for none; and how many pixels each would have alone."""
-    from mathutils import Vector
+@dataclass(frozen=True)
+class _Thing:
+    """A mesh to cast rays at: its tree in its own frame, its rotation and place in the scene, its bounds' corners."""
 
-    scene, graph = bpy.context.scene, bpy.context.evaluated_depsgraph_get()
-    owner = {thing.name: number for number, vehicle in enumerate(vehicles) for thing in vehicle.objects}
-    index = np.full((camera.height, camera.width), -1)
-    alone: dict[int, int] = {}
-    wanted = np.zeros_like(index, dtype=bool)
-    areas = {}
-    for number, (x1, y1, x2, y2) in boxes.items():
-        area = slice(max(0, int(y1)), int(np.ceil(y2))), slice(max(0, int(x1)), int(np.ceil(x2)))
-        areas[number] = area
-        wanted[area] = True
-    rows, columns = np.nonzero(wanted)
-    origin = Vector(camera.at)
-    for row, column, ray in zip(rows, columns, camera.rays(columns + 0.5, rows + 0.5), strict=True):
-        hit, _, _, _, thing, _ = scene.ray_cast(graph, origin, Vector(ray))
-        if hit:
-            index[row, column] = owner.get(thing.name, -1)
-    for number, (down, across) in areas.items():
-        mine = index[down, across] == number
-        if not mine.any():
-            alone[number] = 0
-            continue
-        alone[number] = int(mine.sum()) + _hidden(camera, vehicles[number], (down, across), ~mine)
-    return index, alone
+    owner: int
+    tree: BVHTree
+    turn: np.ndarray
+    at: np.ndarray
+    corners: np.ndarray
+
+    @classmethod
+    def of(cls, thing: Any, owner: int, graph: Any) -> _Thing:
+        matrix = np.array(thing.matrix_world)
+        turn, at = matrix[:3, :3], matrix[:3, 3]
+        return cls(owner, BVHTree.FromObject(thing, graph), turn, at, np.array(thing.bound_box) @ turn.T + at)
+
+    def cast(self, camera: Camera, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows, columns and distances in m of the wanted pixels whose rays meet it."""
+        pixels, depth = camera.project(self.corners)
+        if (depth > 0.01).all():
+            area = _area((*pixels.min(axis=0).clip(0), *pixels.max(axis=0).clip(0)))
+        else:
+            area = slice(None), slice(None)
+        rows, columns = np.nonzero(wanted[area])
+        rows, columns = rows + (area[0].start or 0), columns + (area[1].start or 0)
+        origin = tuple((np.array(camera.at) - self.at) @ self.turn)
+        rays = (camera.rays(columns + 0.5, rows + 0.5) @ self.turn).tolist()
+        met = [self.tree.ray_cast(origin, ray)[3] for ray in rays]
+        distance = np.array([np.inf if one is None else one for one in met])
+        hit = np.isfinite(distance)
+        return rows[hit], columns[hit], distance[hit]
 
 
-def _hidden(camera: Camera, vehicle: Built, area: tuple[slice, slice], others: np.ndarray) -> int:
-    """Pixels of the area where others are seen but the vehicle would be, were it alone; sampled on every second one."""
-    from mathutils import Vector
-    from mathutils.bvhtree import BVHTree
-
-    down, across = area
-    rows, columns = np.nonzero(others)
-    chosen = (rows % 2 == 0) & (columns % 2 == 0)
-    rows, columns = rows[chosen] + down.start, columns[chosen] + across.start
-    if len(rows) == 0:
-        return 0
-    trees = [
-        (BVHTree.FromObject(o, bpy.context.evaluated_depsgraph_get()), o.matrix_world.inverted())
-        for o in vehicle.objects
-    ]
-    count = 0
-    for ray in camera.rays(columns + 0.5, rows + 0.5):
-        for tree, inverse in trees:
-            at = inverse @ Vector(camera.at)
-            if tree.ray_cast(at, inverse.to_3x3() @ Vector(ray))[0] is not None:
-                count += 1
-                break
-    return count * 4
+def _area(box: Box) -> tuple[slice, slice]:
+    x1, y1, x2, y2 = box
+    return slice(int(y1), int(np.ceil(y2))), slice(int(x1), int(np.ceil(x2)))
 
 
 def in_world(vehicle: Built, points: np.ndarray) -> np.ndarray:
@@ -123,7 +140,7 @@ def in_world(vehicle: Built, points: np.ndarray) -> np.ndarray:
     return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
-def _projected_box(camera: Camera, vehicle: Built) -> tuple[float, float, float, float] | None:
+def _projected_box(camera: Camera, vehicle: Built) -> Box | None:
     pixels, depth = camera.project(in_world(vehicle, vehicle.points))
     if (depth <= 0.3).any():
         return None

@@ -120,7 +120,7 @@ def _write_camera(folder: Path, seed: int, camera_id: int) -> Path:
 
 
 def _seen_at(spot: Spot, camera_id: int, identities: list[Identity], seed: int) -> Iterator[dict[str, Any]]:
-    from data_tools.render.labels import look
+    from data_tools.render.labels import Eye
 
     rng = np.random.default_rng((seed, 11, camera_id))
     workshop, place = _empty_place(spot.place, spot.light, rng, samples=8)
@@ -129,7 +129,7 @@ def _seen_at(spot: Spot, camera_id: int, identities: list[Identity], seed: int) 
         vehicle = workshop.build(identity)
         _stand(vehicle, slot.x + rng.normal(0, 0.8), slot.y + rng.normal(0, 0.2), slot.heading + rng.normal(0, 0.03))
         camera = _looking_at(vehicle, spot, rng)
-        (seen,) = look(camera, [vehicle], least=0.05)
+        (seen,) = Eye([vehicle]).look(camera, least=0.05)
         window = _widened(seen.visible_box, 0.06, camera.width, camera.height)
         image = finish(render_view(camera, window), spot.roughness, rng)
         values = describe(seen, [vehicle])

@@ -225,7 +225,7 @@ def _buildings(half_road: float, light: LightKind, rng: np.random.Generator) -> 
 
 def _facade(rng: np.random.Generator, light: LightKind) -> Any:
     """Plaster or brick with rows of windows, by a brick texture whose bricks are the panes."""
-    material = bpy.data.materials.new("facade")
+    material = blender.glow_only(bpy.data.materials.new("facade"))
     material.use_nodes = True
     nodes, links = material.node_tree.nodes, material.node_tree.links
     shader = nodes["Principled BSDF"]

@@ -18,7 +18,7 @@ from data_tools.render import blender  # noqa: E402
 from data_tools.render.camera import Camera  # noqa: E402
 from data_tools.render.frames import PRESETS, render_set  # noqa: E402
 from data_tools.render.identity import draw_identities  # noqa: E402
-from data_tools.render.labels import in_world, index_pass, look  # noqa: E402
+from data_tools.render.labels import Eye, in_world  # noqa: E402
 from data_tools.render.table import write_table  # noqa: E402
 from data_tools.render.vehicle import Built, Workshop  # noqa: E402
 
@@ -53,7 +53,7 @@ def test_a_projected_point_falls_where_blender_puts_it(parked: list[Built]) -> N
 
 
 def test_boxes_agree_with_the_index_pass_within_two_pixels(parked: list[Built]) -> None:
-    seen = {item.identity: item for item in look(CAMERA, parked)}
+    seen = {item.identity: item for item in Eye(parked).look(CAMERA)}
     front, behind = (seen[vehicle.identity.number] for vehicle in parked)
     assert front.visible == pytest.approx(1.0, abs=0.01)
     np.testing.assert_allclose(front.box, front.visible_box, atol=2)
@@ -62,7 +62,7 @@ def test_boxes_agree_with_the_index_pass_within_two_pixels(parked: list[Built]) 
 
 def test_plate_corners_lie_on_the_plate(parked: list[Built]) -> None:
     camera = replace(CAMERA, at=(-5.0, 0.6, 1.2), aim=(1.0, 0.0, 0.6))
-    (item,) = (item for item in look(camera, parked) if item.identity == parked[0].identity.number)
+    (item,) = (item for item in Eye(parked).look(camera) if item.identity == parked[0].identity.number)
     assert item.plate is not None
     corners = np.array(item.plate)
     world = in_world(parked[0], parked[0].plates[0])
@@ -71,7 +71,7 @@ def test_plate_corners_lie_on_the_plate(parked: list[Built]) -> None:
     plate = [thing for thing in parked[0].objects if thing.name.startswith("plate")]
     rows, columns = [int(v) for v in corners[:, 1]], [int(v) for v in corners[:, 0]]
     alone = replace(parked[0], objects=tuple(plate))
-    index, _ = index_pass(camera, [alone], {0: (min(columns) - 4, min(rows) - 4, max(columns) + 4, max(rows) + 4)})
+    index, _ = Eye([alone]).index_pass(camera, {0: (min(columns) - 4, min(rows) - 4, max(columns) + 4, max(rows) + 4)})
     shown = np.argwhere(index == 0)
     np.testing.assert_allclose(shown.min(axis=0), [corners[:, 1].min(), corners[:, 0].min()], atol=2)
     np.testing.assert_allclose(shown.max(axis=0) + 1, [corners[:, 1].max(), corners[:, 0].max()], atol=2)
