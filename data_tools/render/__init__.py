@@ -9,7 +9,7 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `python -m data_tools render`."""
     parser.add_argument(
-        "--preset", default="train", help="train (320 px, 8 views a set), photos (640 px), or sample (what ships)"
+        "--preset", default="train", help="train (320 px, 12 views a set), photos (640 px), or sample (what ships)"
     )
     parser.add_argument("--sets", type=int, default=200, help="built places; each gives the preset's number of views")
     parser.add_argument("--first", type=int, default=0, help="number of the first set")

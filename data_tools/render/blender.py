@@ -15,8 +15,12 @@ Colour = tuple[float, float, float]
 
 
 def empty_scene() -> Any:
-    """A scene with nothing in it."""
+    """A scene with nothing in it; only how many threads render stays as it was."""
+    render = bpy.context.scene.render
+    threads = render.threads_mode, render.threads
     bpy.ops.wm.read_factory_settings(use_empty=True)
+    render = bpy.context.scene.render
+    render.threads_mode, render.threads = threads
     return bpy.context.scene
 
 
