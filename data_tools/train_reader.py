@@ -7,18 +7,17 @@ from pathlib import Path
 
 from data_tools.train import DEFAULT_DATA, add_data_argument
 
-_SEED, _BATCH, _RATE = 1, 64, 2e-3
 READER = "reader.onnx"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `python -m data_tools train-reader`."""
+    parser.add_argument("--config", default="reader", help="a shipped config's name or a TOML file")
     add_data_argument(parser)
     parser.add_argument("--run", type=Path, required=True, help="folder for state and log")
     parser.add_argument("--cache", type=Path, required=True, help="folder for drawn plates (about 0.5 GB)")
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/vehicledino-nano"), help="where it goes")
-    parser.add_argument("--drawn", type=int, default=12_000, help="plates to draw; another number gives other weights")
-    parser.add_argument("--steps", type=int, default=3000, help="batches of 64; another number gives other weights")
+    parser.add_argument("--threads", type=int, default=None, help="CPU threads; all by default")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -33,7 +32,8 @@ def run(args: argparse.Namespace) -> None:
     from safetensors.torch import save_model
 
     from data_tools.export import write_onnx
-    from data_tools.training.loop import Schedule, fit
+    from data_tools.training.config import load_reader_config
+    from data_tools.training.loop import fit
     from data_tools.training.plates import PlateCloseUps
     from data_tools.training.reader import ReaderLosses
     from vehicle_demo.models.plate_reader import READER_SIZE, PlateReader
@@ -41,10 +41,13 @@ def run(args: argparse.Namespace) -> None:
     description = args.checkpoint / "checkpoint.json"
     if not description.exists():
         raise FileNotFoundError(f"There is no {description}: export the checkpoint that the reader belongs to first.")
-    plates = PlateCloseUps(args.data or DEFAULT_DATA, args.cache, _SEED, args.drawn)
-    torch.manual_seed(_SEED)
-    schedule = Schedule(args.steps, _RATE, warm_up=0.05, ema_decay=0.999)
-    losses = fit(ReaderLosses(PlateReader()), lambda step: plates.batch_at(step, _BATCH), schedule, args.run)
+    config = load_reader_config(args.config)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    plates = PlateCloseUps(args.data or DEFAULT_DATA, args.cache, config.seed, config.drawn)
+    torch.manual_seed(config.seed)
+    learner = ReaderLosses(PlateReader()).to(memory_format=torch.channels_last)
+    losses = fit(learner, lambda step: plates.batch_at(step, config.batch), config.schedule, args.run)
     reader = losses.reader
     assert isinstance(reader, PlateReader)
     save_model(reader.half(), str(args.checkpoint / "reader.safetensors"))

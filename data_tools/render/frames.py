@@ -21,8 +21,8 @@ from data_tools.render.identity import Identity, draw_identities
 class Preset:
     """Sizes in pixels, Cycles samples a pixel, views of each set and vehicles in it, and how fine the maps are.
 
-    `least` is how many vehicles a view should show, `roughness` how bad the worst camera is, `denoising` what Open Image
-    Denoise calls its quality.
+    `least` is how many vehicles a view should show, `roughness` how bad the worst camera is, `denoising` the quality by
+    Open Image Denoise's name.
     """
 
     width: int

@@ -43,6 +43,16 @@ class TrainingConfig:
     feature_teacher: str | None = None
 
 
+@dataclass(frozen=True)
+class ReaderConfig:
+    """A run of the plate reader from random weights: `batch` plates a step, and how many to draw beside the real."""
+
+    seed: int
+    batch: int
+    drawn: int
+    schedule: Schedule
+
+
 def load_config(name_or_path: str) -> TrainingConfig:
     """A shipped config by name (`nano`) or a TOML file by path.
 
@@ -50,17 +60,27 @@ def load_config(name_or_path: str) -> TrainingConfig:
         FileNotFoundError: there is no such config.
         ValueError: a key is unknown or missing, or the preset is none of ours.
     """
+    values, path = _read(name_or_path)
+    if values.get("preset") not in PRESETS:
+        raise ValueError(f"{path}: preset must be one of {', '.join(PRESETS)}.")
+    values["phases"] = tuple(_phase(phase) for phase in values.get("phases", []))
+    return _build(TrainingConfig, values)
+
+
+def load_reader_config(name_or_path: str) -> ReaderConfig:
+    """The same for the plate reader (`reader`); raises as `load_config` does."""
+    values, _ = _read(name_or_path)
+    return _build(ReaderConfig, {**values, "schedule": _build(Schedule, values.get("schedule", {}))})
+
+
+def _read(name_or_path: str) -> tuple[dict[str, Any], Path]:
     path = Path(name_or_path)
     if not path.suffix:
         path = CONFIG_FOLDER / f"{name_or_path}.toml"
     if not path.exists():
         shipped = ", ".join(sorted(p.stem for p in CONFIG_FOLDER.glob("*.toml")))
         raise FileNotFoundError(f"There is no training config {name_or_path}. Shipped ones: {shipped}.")
-    values = tomllib.loads(path.read_text())
-    if values.get("preset") not in PRESETS:
-        raise ValueError(f"{path}: preset must be one of {', '.join(PRESETS)}.")
-    values["phases"] = tuple(_phase(phase) for phase in values.get("phases", []))
-    return _build(TrainingConfig, values)
+    return tomllib.loads(path.read_text()), path
 
 
 def _phase(values: Mapping[str, Any]) -> PhaseConfig:

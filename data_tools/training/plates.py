@@ -67,7 +67,9 @@ def seen_from_elsewhere(pixels: Tensor, rng: np.random.Generator) -> Tensor:
     reach = rng.uniform(-0.04, 0.28, (count, 1, 2)) * rng.random((count, 1, 1))
     shift = rng.uniform(-1, 1, (count, 1, 2)) * reach.clip(0.02) * 0.7
     corners = own * (1 + reach) + shift + rng.normal(0, 1, (count, 4, 2)) * [0.02, 0.07]
-    corners += rng.normal(0, 0.09, (count, 1, 1)) * own[:, ::-1] * [0.0, 1.0]  # sheared: seen from the side
+    # Sheared, as a plate seen from the side is; the upright box round it then grows by as much.
+    shear = rng.normal(0, 1, (count, 1)) * np.where(rng.random((count, 1)) < 0.5, 0.07, 0.28)
+    corners[..., 1] += shear * own[:, 0] + np.abs(shear) * own[:, 1]
     theta = torch.from_numpy(homographies(own, corners)).float()
     height, width = READER_SIZE
     rows, columns = torch.meshgrid(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -21,6 +22,6 @@ class ReaderLosses(Losses):
     def forward(self, batch: Any) -> dict[str, Tensor]:
         """batch: pixels (N, 3, 48, 160) in [-1, 1] and slots (N, 8), -1 where a character is not known."""
         pixels, slots = batch
-        logits = self.reader.read(pixels)
+        logits = self.reader.read(pixels.contiguous(memory_format=torch.channels_last))
         loss = F.cross_entropy(logits.flatten(0, 1), slots.flatten(), ignore_index=-1, label_smoothing=0.05)
         return {"characters": loss}

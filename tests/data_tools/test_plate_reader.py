@@ -80,10 +80,15 @@ def test_the_command_leaves_a_reader_that_the_checkpoint_names(tmp_path: Path) -
     write_plates(tmp_path, ["AB123", "4-7-C"])
     folder = write_checkpoint(tmp_path / "own")
     places = ["--data", str(tmp_path), "--run", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")]
-    main(["train-reader", *places, "--checkpoint", str(folder), "--drawn", "4", "--steps", "2"])
+    config = tmp_path / "short.toml"
+    config.write_text("seed = 1\nbatch = 8\ndrawn = 4\nschedule = { steps = 2, learning_rate = 1e-3 }\n")
+    main(["train-reader", *places, "--checkpoint", str(folder), "--config", str(config)])
     plate = close_up(np.random.default_rng(1))[0]
     recognizer = Recognizer.from_checkpoint(folder)
     assert recognizer.checkpoint.reader == "reader.onnx"
     recognizer.read_plates([plate])
     with pytest.raises(SystemExit, match="export the checkpoint"):
         main(["train-reader", *places, "--checkpoint", str(tmp_path / "gone")])
+    config.write_text(config.read_text().replace("drawn", "drwn"))
+    with pytest.raises(SystemExit, match="drwn"):
+        main(["train-reader", *places, "--checkpoint", str(folder), "--config", str(config)])
