@@ -7,7 +7,7 @@ import importlib
 import sys
 
 COMMANDS = (
-    "draw", "render", "train", "train_reader", "export", "calibrate", "evaluate", "card", "index",
+    "render", "train", "train_reader", "export", "calibrate", "evaluate", "card", "index",
     "measure_gallery", "benchmark", "load_test",
 )  # fmt: skip
 

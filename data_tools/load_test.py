@@ -49,19 +49,20 @@ def put_under_load(checkpoint: str | None, clients: int, in_flight: int, seconds
     import tempfile
     import time
     from concurrent.futures import ThreadPoolExecutor
+    from itertools import islice
     from pathlib import Path
 
     import numpy as np
     from gradio_client import Client, handle_file
 
-    from data_tools.drawing import UNSEEN, draw_scene
+    from data_tools.pictures import windows
     from data_tools.serving import served_app
 
     with tempfile.TemporaryDirectory() as folder, served_app(checkpoint) as app:
         photos = []
-        for seed in range(6):
-            path = Path(folder) / f"{seed}.jpg"
-            draw_scene(UNSEEN + seed, size=(1280, 960)).image.save(path, quality=88)
+        for number, picture in enumerate(islice(windows(), 0, None, 7)):
+            path = Path(folder) / f"{number}.jpg"
+            picture.save(path, quality=88)
             photos.append(str(path))
         connected = [Client(app.url, verbose=False) for _ in range(clients)]
         began = time.monotonic()

@@ -38,7 +38,6 @@ def run(args: argparse.Namespace) -> None:
 
     from data_tools.training.config import load_config
     from data_tools.training.data import TrainingData
-    from data_tools.training.drawn import draw_training_scenes
     from data_tools.training.joint import JointLosses
     from data_tools.training.loop import fit
     from vehicle_demo.models.vehicledino import PRESETS, VehicleDINO, describe_size
@@ -49,8 +48,7 @@ def run(args: argparse.Namespace) -> None:
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     folders = args.data or DEFAULT_DATA
     teacher = _found(folders, config.feature_teacher) if config.feature_teacher else None
-    load_data = partial(TrainingData, folders, args.cache, config.seed, feature_teacher=teacher)
-    data = load_data()
+    data = TrainingData(folders, args.cache, config.seed, feature_teacher=teacher)
     labels = data.labels
     torch.manual_seed(config.seed)
     sizes: dict[str, Any] = {name: len(getattr(labels, name)) for name in ("categories", "types", "makes", "models")}
@@ -65,8 +63,6 @@ def run(args: argparse.Namespace) -> None:
     losses = JointLosses(model, data.kinds).to(device).to(memory_format=torch.channels_last)
     for phase in config.phases:
         torch.manual_seed(config.seed)
-        if phase.drawn_scenes:
-            data = load_data(drawn=draw_training_scenes(args.cache, phase.drawn_scenes, config.seed))
         mixture = data.possible(phase.mixture)
         if mixture != phase.mixture:
             print(f"Phase {phase.name} does without what the data lack: {mixture}", flush=True)

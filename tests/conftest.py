@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from data_tools.drawing import UNSEEN, draw_scene
+from data_tools.pictures import windows
 from data_tools.serving import ServedApp, served_app
 from tests.drawn_gallery import fill_home
 
@@ -29,7 +30,7 @@ def app(home: Path) -> Iterator[ServedApp]:
 
 @pytest.fixture(scope="session")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A drawn photo with vehicles near the camera, not among the examples."""
+    """A rendered photo with vehicles near the camera, not among the examples."""
     path = tmp_path_factory.mktemp("photos") / "street.jpg"
-    draw_scene(UNSEEN + 100, size=(1280, 960), vehicles=4).image.save(path, quality=90)
+    next(islice(windows(), 21, None)).save(path, quality=90)
     return path

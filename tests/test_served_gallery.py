@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from data_tools.__main__ import main
-from data_tools.drawing import UNSEEN, draw_scene
+from data_tools.pictures import windows
 from data_tools.serving import ServedApp
 
 
@@ -62,8 +63,8 @@ def test_search_with_no_picture_in_the_file_says_so(client: Client, tmp_path: Pa
 
 def write_streets(folder: Path, count: int) -> None:
     folder.mkdir(exist_ok=True)
-    for number in range(count):
-        draw_scene(UNSEEN + 300 + number, size=(320, 240), vehicles=2).image.save(folder / f"{number:02}.jpg")
+    for number, picture in enumerate(islice(windows(), count)):
+        picture.save(folder / f"{number:02}.jpg")
 
 
 def test_twenty_search_in_a_gallery_that_another_process_fills(

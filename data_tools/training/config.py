@@ -24,7 +24,6 @@ class PhaseConfig:
     image_size: int
     mixture: Mixture
     schedule: Schedule
-    drawn_scenes: int = 0
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,6 @@ class TrainingData:
         folders: Sequence[Path],
         cache: Path,
         seed: int,
-        drawn: Path | None = None,
         feature_teacher: Path | None = None,
     ) -> None:
         """What there is none of stays empty; see `possible`.
@@ -137,9 +136,7 @@ class TrainingData:
             raise ValueError("cars196.parquet was made from Stanford Cars, its validation part too: give one of them.")
         self.labels = labels_of([*vehicles, *rear_views])
         self.kinds = TargetKinds(self.labels.categories)
-        scenes = [picture for folder in folders for picture in _scenes(folder)]
-        if drawn is not None:
-            scenes += list(parquet.read(drawn, "drawn"))
+        scenes = (picture for folder in folders for picture in _scenes(folder))
         self.scenes = PictureArray(scenes, SCENE_SIDE, cache, "scenes")
         often = [_ROAD_SHARE if picture.source in _ROADS else 1 for picture in self.scenes.pictures]
         self._scene_rows = np.repeat(np.arange(len(self.scenes)), np.array(often, np.int64))
@@ -303,6 +300,7 @@ def _scenes(folder: Path) -> Iterator[Picture]:
     for name in ("detection", "plate_photos"):
         for picture in registry.read(folder, name, "train"):
             yield _with_vehicles(picture, pseudo) if pseudo else picture
+    yield from registry.read(folder, "drawn", "train")
 
 
 def _with_vehicles(picture: Picture, pseudo: dict[str, tuple[LabelledBox, ...]]) -> Picture:

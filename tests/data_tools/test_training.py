@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from torch import Tensor, nn
@@ -20,7 +22,7 @@ from data_tools.training.joint import JointLosses
 from data_tools.training.loop import Losses, Schedule, fit
 from data_tools.training.teacher import FEATURE_SIZE, FeatureTeacher, StandardisedTeacher
 from tests.data_tools import published
-from tests.data_tools.files import write_cars, write_plate_photos, write_plates, write_rear_views, write_scenes
+from tests.data_tools.files import street, write_cars, write_plate_photos, write_plates, write_rear_views, write_scenes
 from vehicle_demo.models.vehicledino import PRESETS, VehicleDINO
 
 MIXTURE = Mixture(scenes=4, mosaics=1, vehicles=4, rear_views=2, plates=2)
@@ -70,6 +72,25 @@ def test_a_folder_of_parquet_files_gives_the_batches_it_always_gave(tmp_path: Pa
     np.testing.assert_allclose(batch.targets[0]["boxes"], [[0.6127, 0.8404, 0.5061, 0.3192]], atol=1e-3)
     assert batch.labels["model"][4:8].tolist() == [2, 1, 2, 2] and batch.labels["type"][4:8].tolist() == [3, 5, 3, 3]
     assert batch.labels["plate"][11].tolist() == [4, -1, 7, -1, 12, 36, 36, 36]
+
+
+def test_rendered_frames_join_the_scenes_of_their_own_split(tmp_path: Path) -> None:
+    write_cars(tmp_path, 9)
+    boxes = [[0.5, 0.5, 0.4, 0.4]]
+    table = {
+        "image": [{"bytes": street(seed)[0], "path": f"{seed}.jpg"} for seed in range(3)],
+        "split": ["train", "validation", "train"],
+        "boxes": [boxes] * 3,
+        "labels": [["van"]] * 3,
+        "plate_boxes": [[[0.5, 0.6, 0.1, 0.05]], [None], [None]],
+    }
+    (tmp_path / "fleet").mkdir()
+    pq.write_table(pa.table(table), tmp_path / "fleet/drawn.parquet")
+    data = TrainingData([tmp_path, tmp_path / "fleet"], tmp_path / "cache", seed=0)
+    assert [picture.path for picture in data.scenes.pictures] == ["0.jpg", "2.jpg"]
+    with_plate, without = data.scenes.pictures
+    assert [box.label for box in with_plate.boxes] == ["van", "plate"]
+    assert [box.label for box in without.boxes] == ["van"] and without.labelled_kinds == {"vehicle", "plate"}
 
 
 def test_published_data_sets_join_the_parquet_files(tmp_path: Path) -> None:
