@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_argument(parser)
     parser.add_argument("--run", type=Path, required=True, help="folder for state, log and final weights")
     parser.add_argument("--cache", type=Path, required=True, help="folder for decoded pictures (about 4 GB)")
-    parser.add_argument("--device", default=None, help="cpu, cuda, ...; the best there is by default")
+    parser.add_argument("--cpu", action="store_true", help="stay on the CPU where there is a GPU")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads; all by default")
 
 
@@ -39,37 +39,41 @@ def run(args: argparse.Namespace) -> None:
     from data_tools.training.config import load_config
     from data_tools.training.data import TrainingData
     from data_tools.training.joint import JointLosses
-    from data_tools.training.loop import fit
+    from data_tools.training.loop import fit, make_accelerator
     from vehicle_demo.models.vehicledino import PRESETS, VehicleDINO, describe_size
 
     config = load_config(args.config)
     if args.threads:
         torch.set_num_threads(args.threads)
-    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    accelerator = make_accelerator(args.cpu)
     folders = args.data or DEFAULT_DATA
     teacher = _found(folders, config.feature_teacher) if config.feature_teacher else None
-    data = TrainingData(folders, args.cache, config.seed, feature_teacher=teacher)
+    with accelerator.main_process_first():  # which fills the cache for all
+        data = TrainingData(folders, args.cache, config.seed, feature_teacher=teacher)
     labels = data.labels
     torch.manual_seed(config.seed)
     sizes: dict[str, Any] = {name: len(getattr(labels, name)) for name in ("categories", "types", "makes", "models")}
     model = VehicleDINO(replace(PRESETS[config.preset], **sizes), pretrained=config.pretrained_backbone)
     if config.start is not None:
         model.load_state_dict(load(read_from_git(config.start)))
-    print(describe_size(model), f"on {device}", flush=True)
-    args.run.mkdir(parents=True, exist_ok=True)
-    (args.run / "run.json").write_text(
-        json.dumps({"config": asdict(config), "model": model.config.to_dict(), "labels": asdict(labels)}, indent=1)
-    )
-    losses = JointLosses(model, data.kinds).to(device).to(memory_format=torch.channels_last)
+    accelerator.print(describe_size(model), f"on {accelerator.num_processes} x {accelerator.device.type}", flush=True)
+    if accelerator.is_main_process:
+        args.run.mkdir(parents=True, exist_ok=True)
+        about = {"config": asdict(config), "processes": accelerator.num_processes}
+        about |= {"model": model.config.to_dict(), "labels": asdict(labels)}
+        (args.run / "run.json").write_text(json.dumps(about, indent=1))
+    losses = JointLosses(model, data.kinds).to(memory_format=torch.channels_last)
     for phase in config.phases:
         torch.manual_seed(config.seed)
         mixture = data.possible(phase.mixture)
         if mixture != phase.mixture:
-            print(f"Phase {phase.name} does without what the data lack: {mixture}", flush=True)
+            accelerator.print(f"Phase {phase.name} does without what the data lack: {mixture}", flush=True)
         batch_at = partial(data.batch_at, mixture=mixture, size=phase.image_size)
-        losses.load_state_dict(fit(losses, batch_at, phase.schedule, args.run / phase.name).state_dict())
-    save_model(model, str(args.run / "weights.safetensors"))
-    print(f"Weights in {args.run / 'weights.safetensors'}; next: python -m data_tools export --run {args.run}")
+        trained = fit(losses, batch_at, phase.schedule, args.run / phase.name, accelerator)
+        losses.load_state_dict(trained.state_dict())
+    if accelerator.is_main_process:
+        save_model(model, str(args.run / "weights.safetensors"))
+        print(f"Weights in {args.run / 'weights.safetensors'}; next: python -m data_tools export --run {args.run}")
 
 
 def _found(folders: list[Path], name: str) -> Path:

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
 
     from data_tools.export import write_onnx
     from data_tools.training.config import load_reader_config
-    from data_tools.training.loop import fit
+    from data_tools.training.loop import fit, make_accelerator
     from data_tools.training.plates import PlateCloseUps
     from data_tools.training.reader import ReaderLosses
     from vehicle_demo.models.plate_reader import READER_SIZE, PlateReader
@@ -47,7 +47,8 @@ def run(args: argparse.Namespace) -> None:
     plates = PlateCloseUps(args.data or DEFAULT_DATA, args.cache, config.seed, config.drawn)
     torch.manual_seed(config.seed)
     learner = ReaderLosses(PlateReader()).to(memory_format=torch.channels_last)
-    losses = fit(learner, lambda step: plates.batch_at(step, config.batch), config.schedule, args.run)
+    accelerator = make_accelerator(cpu=True)  # a network this small gains nothing from a GPU
+    losses = fit(learner, lambda step: plates.batch_at(step, config.batch), config.schedule, args.run, accelerator)
     reader = losses.reader
     assert isinstance(reader, PlateReader)
     save_model(reader.half(), str(args.checkpoint / "reader.safetensors"))

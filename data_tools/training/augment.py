@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -29,12 +30,31 @@ def crop(pictures: Tensor, windows: Tensor, size: int) -> Tensor:
     theta = pictures.new_zeros(len(pictures), 2, 3)
     theta[:, 0, 0], theta[:, 0, 2] = x2 - x1, x1 + x2 - 1
     theta[:, 1, 1], theta[:, 1, 2] = y2 - y1, y1 + y2 - 1
-    shrunk = (windows[:, 2:] - windows[:, :2]).abs().max().item() * max(pictures.shape[-2:]) > 1.5 * size
+    shrunk = (windows[:, 2:] - windows[:, :2]).abs().max().item() * max(pictures.shape[-2:]) > 1.75 * size
     fine = size * 2 if shrunk else size
     grid = F.affine_grid(theta, [len(pictures), 3, fine, fine], align_corners=False)
     # Grey outside the picture: sample around zero, then shift back.
     sampled = F.grid_sample(pictures - 0.45, grid, mode="bilinear", padding_mode="zeros", align_corners=False) + 0.45
     return F.avg_pool2d(sampled, 2) if shrunk else sampled
+
+
+def mix(pictures: Tensor, rng: np.random.Generator) -> tuple[Tensor, np.ndarray, np.ndarray]:
+    """Mix each picture with another one: half by mixup (arXiv 1710.09412), half by CutMix (arXiv 1905.04899).
+
+    pictures (N, 3, S, S) -> the mixed ones, the row (N,) of each one's other, and the share (N,) that is its own.
+    """
+    count, size = len(pictures), pictures.shape[-1]
+    other = rng.permutation(count)
+    shown = torch.ones(count, 1, size, size)
+    for row, share in enumerate(rng.beta(0.8, 0.8, count)):
+        if rng.random() < 0.5:
+            shown[row] = share
+            continue
+        side = round(size * float(np.sqrt(1 - share)))
+        x, y = rng.integers(0, size - side + 1, 2)
+        shown[row, :, y : y + side, x : x + side] = 0
+    own = shown.mean(dim=(1, 2, 3)).numpy()
+    return pictures * shown + pictures[torch.from_numpy(other)] * (1 - shown), other, own
 
 
 def change_light(pictures: Tensor, generator: torch.Generator, strength: float) -> Tensor:

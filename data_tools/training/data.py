@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from data_tools.readers import parquet, registry
 from data_tools.readers.picture import LabelledBox, Picture
-from data_tools.training.augment import blur_some, change_light, crop, erase_some, normalise
+from data_tools.training.augment import blur_some, change_light, crop, erase_some, mix, normalise
 from data_tools.training.teacher import FEATURE_SIZE, FeatureTeacher, StandardisedTeacher
 from vehicle_demo.models.heads import PLATE_SLOTS
 from vehicle_demo.models.losses import TargetKinds
@@ -52,7 +52,8 @@ class Mixture:
     """How many pictures of each kind a training batch has.
 
     `mosaics` of the scenes are put together from four; `pairs` are two rear views each of one vehicle, by two cameras
-    where two saw it.
+    where two saw it. `mixed` of the vehicles are mixed with each other, and the feature teacher, where there is one,
+    answers for `taught` of them, the unmixed first, and for as many rear views as that leaves.
     """
 
     scenes: int
@@ -61,6 +62,13 @@ class Mixture:
     rear_views: int
     plates: int
     pairs: int = 0
+    mixed: int = 0
+    taught: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError when more are to be mixed, or put together as mosaics, than there are."""
+        if self.mixed > self.vehicles or self.mosaics > self.scenes:
+            raise ValueError("`mixed` counts some of the vehicles and `mosaics` some of the scenes, at most all.")
 
 
 @dataclass(frozen=True)
@@ -161,6 +169,7 @@ class TrainingData:
         """
         held = {name: bool(len(getattr(self, name))) for name in ("scenes", "vehicles", "rear_views", "plates")}
         held |= {"mosaics": held["scenes"] and held["vehicles"], "pairs": bool(self._seen_twice)}
+        held |= dict.fromkeys(("mixed", "taught"), held["vehicles"])
         left = Mixture(**{name: count * held[name] for name, count in asdict(mixture).items()})
         if not any(asdict(left).values()):
             raise FileNotFoundError(
@@ -180,6 +189,7 @@ class TrainingData:
             (self.plates, mixture.plates, 0.95, False),
         ]
         images, pictures, vehicles = [scenes], [_UNLABELLED] * len(scenes), [-1] * len(scenes)
+        first_mixed, last_mixed = len(scenes) + mixture.vehicles - mixture.mixed, len(scenes) + mixture.vehicles
         for array, count, least, paired in groups:
             if not count:
                 continue
@@ -187,16 +197,21 @@ class TrainingData:
             images.append(_close_ups(array, rows, rng, least, size, mirror=array is not self.plates))
             pictures += [array.pictures[row] for row in rows]
             vehicles += [self._vehicle_of[row] if paired else -1 for row in rows]
-        mixed = torch.cat(images)
-        features = torch.zeros(len(mixed), FEATURE_SIZE)
+        batch = torch.cat(images)
+        labels = self._labels(pictures) | {"vehicle": torch.tensor(vehicles)}
+        labels |= {"other": torch.arange(len(batch)), "own": torch.ones(len(batch))}
+        some = slice(first_mixed, last_mixed)
+        batch[some], other, own = mix(batch[some], rng)
+        labels["other"][some], labels["own"][some] = torch.from_numpy(other + first_mixed), torch.from_numpy(own)
+        labels["teacher"][some] = 0  # of no one vehicle any more
+        labels["feature"] = torch.zeros(len(batch), FEATURE_SIZE)
         if self._features is not None:
-            taught = slice(len(scenes), len(mixed) - mixture.plates)
-            features[taught] = self._features(mixed[taught])
-        mixed = blur_some(change_light(mixed, generator, 0.4), generator, 0.15)
-        first_plate = len(mixed) - mixture.plates
-        mixed[len(scenes) : first_plate] = erase_some(mixed[len(scenes) : first_plate], generator, 0.25)
-        labels = self._labels(pictures) | {"feature": features, "vehicle": torch.tensor(vehicles)}
-        return Batch(normalise(mixed), len(scenes), targets, labels)
+            taught = slice(len(scenes), min(len(scenes) + mixture.taught, len(batch) - mixture.plates))
+            labels["feature"][taught] = self._features(batch[taught])
+        batch = blur_some(change_light(batch, generator, 0.4), generator, 0.15)
+        first_plate = len(batch) - mixture.plates
+        batch[len(scenes) : first_plate] = erase_some(batch[len(scenes) : first_plate], generator, 0.25)
+        return Batch(normalise(batch), len(scenes), targets, labels)
 
     def _scene_batch(
         self, rng: np.random.Generator, mixture: Mixture, size: int

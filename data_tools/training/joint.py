@@ -30,7 +30,10 @@ _WEIGHTS = {
 
 
 class JointLosses(Losses):
-    """Detection on the batch's scenes, attributes on all of it, each where it is labelled."""
+    """Detection on the batch's scenes, attributes on all of it, each where it is labelled.
+
+    Vehicles alone, with neither scene nor plate among them, teach the backbone and the heads alone.
+    """
 
     def __init__(self, model: VehicleDINO, kinds: TargetKinds) -> None:
         super().__init__()
@@ -41,20 +44,28 @@ class JointLosses(Losses):
         # Weights of the parts are set here, once, not also by the criterion.
         self.detection.weight_dict = dict.fromkeys(self.detection.weight_dict, 1.0)
 
+    def backbone(self) -> nn.Module:
+        """The network's own."""
+        return self.model.backbone
+
     def forward(self, batch: Any) -> dict[str, Tensor]:
         """batch: `data.Batch` -> weighted losses by task."""
         assert isinstance(batch, Batch)
         batch = batch.to(self.model.decoder.attribute_query.device)
-        encoded = self.model.encode(batch.images.contiguous(memory_format=torch.channels_last))
+        images = batch.images.contiguous(memory_format=torch.channels_last)
         losses: dict[str, Tensor] = {}
-        if batch.scenes:
-            found = self.model.detect(encoded, slice(0, batch.scenes), batch.targets)
-            losses |= self.detection.of(found, batch.targets)
-        described = self.model.describe(encoded)
+        if batch.scenes or (batch.labels["plate"] >= 0).any():
+            encoded = self.model.encode(images)
+            if batch.scenes:
+                found = self.model.detect(encoded, slice(0, batch.scenes), batch.targets)
+                losses |= self.detection.of(found, batch.targets)
+            pooled, described = encoded.pooled, self.model.describe(encoded)
+        else:
+            pooled, described = self.model.summarise(images)
         losses |= attribute_losses(described, batch.labels)
         if (batch.labels["vehicle"] >= 0).any():
             losses["identity"] = identity_loss(described["reid_embeds"], batch.labels["vehicle"])
         known = batch.labels["feature"].abs().sum(dim=1) > 0
         if known.any():
-            losses["feature"] = F.smooth_l1_loss(self.feature(encoded.pooled[known]), batch.labels["feature"][known])
+            losses["feature"] = F.smooth_l1_loss(self.feature(pooled[known]), batch.labels["feature"][known])
         return {name: _WEIGHTS[name] * value for name, value in losses.items()}

@@ -1,4 +1,7 @@
-"""One training loop for every phase: AdamW, warm-up and cosine, EMA, and a state on disk to go on from."""
+"""One training loop for every phase: AdamW, warm-up and cosine, EMA, and a state on disk to go on from.
+
+How many processes share it, on what, and in which precision is what `accelerate launch` or `torchrun` says.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+from timm.optim import param_groups_layer_decay
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -19,7 +25,11 @@ from tqdm import tqdm
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: `learning_rate` is the peak, reached after the `warm_up` share of all steps."""
+    """How long and how fast: `learning_rate` is the peak, reached after the `warm_up` share of all steps.
+
+    Each block of the backbone learns `layer_decay` times as fast as the one after it, the last one as everything else
+    (BEiT, arXiv 2106.08254): below 1 a pretrained backbone keeps what its first blocks know.
+    """
 
     steps: int
     learning_rate: float
@@ -27,6 +37,7 @@ class Schedule:
     warm_up: float = 0.1
     clip_norm: float = 1.0
     ema_decay: float = 0.9995
+    layer_decay: float = 1.0
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then half a cosine down to a hundredth of the peak."""
@@ -44,27 +55,41 @@ class Losses(nn.Module):
         """Raises nothing of its own; a loss that does not apply to the batch is left out."""
         raise NotImplementedError
 
+    def backbone(self) -> nn.Module | None:
+        """The timm model among what is trained, if any: `Schedule.layer_decay` is for its blocks."""
+        return None
+
+
+def make_accelerator(cpu: bool = False) -> Accelerator:
+    """What the launcher or accelerate's configuration asks for; one process without either."""
+    # A batch without scenes leaves the detector out, and so its gradients.
+    return Accelerator(cpu=cpu, kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)])
+
 
 def fit(
     losses: Losses,
     batch_at: Callable[[int], Any],
     schedule: Schedule,
     folder: Path,
+    accelerator: Accelerator,
     *,
     save_every_s: float = 120.0,
     log_every: int = 20,
 ) -> nn.Module:
-    """Train `losses` for the schedule's steps and return its EMA copy.
+    """Train `losses` for the schedule's steps and return its EMA copy, on the accelerator's device.
 
-    `batch_at(step)` must depend on the step alone, so that a run killed at any moment goes on from `folder/state.pt`
-    with the batches that it would have seen. `folder/log.jsonl` gets a line every `log_every` steps.
+    `batch_at(number)` must depend on the number alone, so that a run killed at any moment goes on from
+    `folder/state.pt` with the batches that it would have seen. Of several processes each takes a batch of its own for
+    every step; alone, batch and step have the same number. `folder/log.jsonl` gets a line every `log_every` steps, of
+    the first process's batches.
 
     Raises:
         FloatingPointError: a loss is not finite.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    losses.to(accelerator.device)
     state_file, log_file = folder / "state.pt", folder / "log.jsonl"
-    optimizer = torch.optim.AdamW(_parameter_groups(losses, schedule.weight_decay), lr=schedule.learning_rate)
+    optimizer = torch.optim.AdamW(parameter_groups(losses, schedule), lr=schedule.learning_rate)
     ema = ModelEmaV3(losses, decay=schedule.ema_decay, use_warmup=True)
     first = 0
     if state_file.exists():
@@ -73,24 +98,30 @@ def fit(
         ema.module.load_state_dict(state["ema"])
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
-    losses.train()
+    shared, optimizer = accelerator.prepare(losses, optimizer)
+    shared.train()
     saved, means, since = time.monotonic(), dict[str, float](), 0
-    with tqdm(range(first, schedule.steps), initial=first, total=schedule.steps, unit="step", mininterval=10) as steps:
+    with tqdm(
+        range(first, schedule.steps), initial=first, total=schedule.steps, unit="step", mininterval=10,
+        disable=not accelerator.is_main_process,
+    ) as steps:  # fmt: skip
         for step in steps:
             rate = schedule.rate_at(step)
             for group in optimizer.param_groups:
-                group["lr"] = rate
-            parts = losses(batch_at(step))
+                group["lr"] = rate * group["lr_scale"]
+            parts = shared(batch_at(step * accelerator.num_processes + accelerator.process_index))
             total = torch.stack(list(parts.values())).sum()
             if not torch.isfinite(total):
                 raise FloatingPointError(
                     f"The loss is not finite at step {step}: { {k: float(v) for k, v in parts.items()} }"
                 )
             optimizer.zero_grad(set_to_none=True)
-            total.backward()
-            nn.utils.clip_grad_norm_(losses.parameters(), schedule.clip_norm)
+            accelerator.backward(total)
+            accelerator.clip_grad_norm_(shared.parameters(), schedule.clip_norm)
             optimizer.step()
             ema.update(losses, step=step)
+            if not accelerator.is_main_process:
+                continue
             since += 1
             for name, value in parts.items():
                 means[name] = means.get(name, 0.0) + value.item()
@@ -104,6 +135,8 @@ def fit(
                 state = {"model": losses.state_dict(), "ema": ema.module.state_dict()}
                 save_atomically({**state, "optimizer": optimizer.state_dict(), "step": step + 1}, state_file)
                 saved = time.monotonic()
+    accelerator.unwrap_model(shared, keep_fp32_wrapper=False)
+    accelerator.free_memory()
     return ema.module
 
 
@@ -114,10 +147,16 @@ def save_atomically(value: Any, path: Path) -> None:
     os.replace(unfinished, path)
 
 
-def _parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Biases, normalisation scales and lone vectors are not decayed."""
-    trained = [p for p in module.parameters() if p.requires_grad]
+def parameter_groups(losses: Losses, schedule: Schedule) -> list[dict[str, Any]]:
+    """What is trained, grouped by weight decay (none for lone vectors: biases, scales) and by `lr_scale`."""
+    backbone = losses.backbone()
+    groups = []
+    if backbone is not None:
+        groups = param_groups_layer_decay(backbone, schedule.weight_decay, layer_decay=schedule.layer_decay)
+    taken = {id(parameter) for group in groups for parameter in group["params"]}
+    others = [p for p in losses.parameters() if p.requires_grad and id(p) not in taken]
     return [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        *({name: group[name] for name in ("params", "weight_decay", "lr_scale")} for group in groups),
+        {"params": [p for p in others if p.ndim > 1], "weight_decay": schedule.weight_decay, "lr_scale": 1.0},
+        {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0, "lr_scale": 1.0},
     ]

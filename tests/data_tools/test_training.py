@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,15 +20,17 @@ from data_tools.__main__ import main
 from data_tools.export import load_run
 from data_tools.readers import parquet
 from data_tools.train import read_from_git
+from data_tools.training.augment import mix
 from data_tools.training.config import load_config
 from data_tools.training.data import Mixture, TrainingData, _boxes_in, plate_slots
 from data_tools.training.joint import JointLosses
-from data_tools.training.loop import Losses, Schedule, fit
+from data_tools.training.loop import Losses, Schedule, fit, make_accelerator, parameter_groups
 from data_tools.training.teacher import FEATURE_SIZE, FeatureTeacher, StandardisedTeacher
 from tests.data_tools import published
 from tests.data_tools.files import street, write_cars, write_plate_photos, write_plates, write_rear_views, write_scenes
 from vehicle_demo.models.vehicledino import PRESETS, VehicleDINO
 
+CPU = make_accelerator(cpu=True)
 MIXTURE = Mixture(scenes=4, mosaics=1, vehicles=4, rear_views=2, plates=2)
 
 
@@ -54,6 +60,58 @@ def test_a_batch_is_the_same_whenever_it_is_asked_for(data: TrainingData) -> Non
     known = (first.labels["model"] >= 0).nonzero().flatten().tolist()
     assert known == [4, 5, 6, 7]  # names are known of the cars alone
     assert (first.labels["plate"][10:] >= 0).any(dim=1).all() and (first.labels["plate"][:10] == -1).all()
+
+
+def test_mixed_pictures_have_two_names_and_no_identity(data: TrainingData) -> None:
+    mixture = replace(MIXTURE, vehicles=8, mixed=4)
+    plain, mixed = (data.batch_at(5, one, 64) for one in (replace(mixture, mixed=0), mixture))
+    assert torch.equal(plain.labels["model"], mixed.labels["model"])
+    own, other = mixed.labels["own"], mixed.labels["other"]
+    alone = torch.cat([torch.arange(8), torch.arange(12, 16)])
+    assert (own[alone] == 1).all() and torch.equal(other[alone], alone)
+    assert ((own[8:12] >= 0) & (own[8:12] < 1)).any() and sorted(other[8:12].tolist()) == [8, 9, 10, 11]
+    assert not mixed.labels["teacher"][8:12].any()
+
+
+def test_mixing_shows_as_much_of_each_picture_as_it_says() -> None:
+    black_and_white = torch.stack([torch.zeros(3, 40, 40), torch.ones(3, 40, 40)]).repeat(8, 1, 1, 1)
+    mixed, other, own = mix(black_and_white, np.random.default_rng(0))
+    colour = np.tile([0.0, 1.0], 8)
+    np.testing.assert_allclose(mixed.mean(dim=(1, 2, 3)), own * colour + (1 - own) * colour[other], atol=1e-5)
+    by_patch = [len(np.unique(picture)) == 2 for picture in mixed.numpy().round(4)]
+    assert 0 < sum(by_patch) < 16  # some have a patch of the other, some are blended all over
+
+
+def test_vehicles_alone_teach_backbone_and_heads_only(data: TrainingData) -> None:
+    batch = data.batch_at(0, Mixture(scenes=0, mosaics=0, vehicles=4, rear_views=2, plates=0), 64)
+    losses = JointLosses(VehicleDINO(replace(PRESETS["nano"], types=6, makes=2, models=3)), data.kinds)
+    parts = losses(batch)
+    assert set(parts) == {"type", "make", "model", "reid"}
+    torch.stack(list(parts.values())).sum().backward()
+    taught = {name.split(".")[1] for name, value in losses.named_parameters() if value.grad is not None}
+    assert taught == {"backbone", "attributes"}
+
+
+def test_a_pretrained_backbone_learns_slower_towards_its_first_block(data: TrainingData) -> None:
+    small = replace(PRESETS["nano"], backbone="vit_tiny_patch16_224", image_size=64, lora_rank=2)
+    losses = JointLosses(VehicleDINO(small), data.kinds)
+    groups = parameter_groups(losses, Schedule(steps=1, learning_rate=1e-3, layer_decay=0.5))
+    shares = {id(parameter): group["lr_scale"] for group in groups for parameter in group["params"]}
+    trained = {name: shares[id(value)] for name, value in losses.named_parameters() if value.requires_grad}
+    assert len(trained) == len(shares) == sum(len(group["params"]) for group in groups)
+    in_block = {
+        number: {share for name, share in trained.items() if f"backbone.blocks.{number}." in name} for number in (0, 11)
+    }
+    assert {len(found) for found in in_block.values()} == {1}
+    assert in_block[0].pop() == pytest.approx(in_block[11].pop() * 0.5**11)
+    assert {share for name, share in trained.items() if "backbone" not in name} == {1.0}
+    decayed = {id(parameter) for group in groups if group["weight_decay"] for parameter in group["params"]}
+    assert all(value.ndim > 1 for value in losses.parameters() if id(value) in decayed)
+
+
+def test_a_mixture_cannot_mix_more_than_it_has() -> None:
+    with pytest.raises(ValueError, match="`mixed` counts some of the vehicles"):
+        Mixture(scenes=0, mosaics=0, vehicles=2, rear_views=0, plates=0, mixed=3)
 
 
 def test_a_folder_of_parquet_files_gives_the_batches_it_always_gave(tmp_path: Path) -> None:
@@ -132,7 +190,7 @@ def test_pairs_are_two_views_of_one_vehicle_by_two_cameras(tmp_path: Path) -> No
     model = VehicleDINO(replace(small, types=len(data.labels.types), makes=2, models=2))
     losses = JointLosses(model, data.kinds)
     start = losses(batch)["identity"].item()
-    fit(losses, lambda step: batch, Schedule(steps=15, learning_rate=2e-3, warm_up=0.1), tmp_path / "run")
+    fit(losses, lambda step: batch, Schedule(steps=15, learning_rate=2e-3, warm_up=0.1), tmp_path / "run", CPU)
     assert losses(batch)["identity"].item() < 0.8 * start
 
 
@@ -179,7 +237,7 @@ def test_all_tasks_learn_together(data: TrainingData, tmp_path: Path) -> None:
     losses = JointLosses(model, data.kinds)
     schedule = Schedule(steps=50, learning_rate=3e-3, warm_up=0.1)
     start = {name: value.item() for name, value in losses(batch).items()}
-    fit(losses, lambda step: batch, schedule, tmp_path / "run", log_every=10)
+    fit(losses, lambda step: batch, schedule, tmp_path / "run", CPU, log_every=10)
     losses.eval()
     with torch.no_grad():
         end = {name: value.item() for name, value in losses.train()(batch).items()}
@@ -217,7 +275,7 @@ def test_a_killed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
     def train(folder: Path, dies_at: int) -> nn.Module:
         _line_batch.dies_at = dies_at  # type: ignore[attr-defined]
         torch.manual_seed(0)
-        return fit(_LineLosses(), _line_batch, schedule, folder, save_every_s=0)
+        return fit(_LineLosses(), _line_batch, schedule, folder, CPU, save_every_s=0)
 
     whole = train(tmp_path / "whole", dies_at=-1)
     with pytest.raises(KeyboardInterrupt):
@@ -247,6 +305,33 @@ def test_the_command_trains_and_leaves_weights(tmp_path: Path) -> None:
     model, labels = load_run(run)
     assert labels["makes"] == ["Aria", "Boreal"] and model.config.models == 3
     assert all((run / phase / "state.pt").exists() for phase in ("close-ups", "joint"))
+    assert json.loads((run / "run.json").read_text())["processes"] == 1
+
+
+def test_two_processes_share_a_run_in_half_precision(tmp_path: Path) -> None:
+    write_scenes(tmp_path, 4)
+    write_cars(tmp_path, 6)
+    config = tmp_path / "tiny.toml"
+    config.write_text(
+        'preset = "nano"\nseed = 0\n'
+        '[[phases]]\nname = "joint"\nimage_size = 128\nschedule = { steps = 2, learning_rate = 1e-3 }\n'
+        "mixture = { scenes = 2, mosaics = 0, vehicles = 2, rear_views = 0, plates = 0 }\n"
+    )
+    launched = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--"]
+    ours = ["data_tools", "train", "--config", str(config), "--cpu", "--threads", "1"]
+    places = ["--data", str(tmp_path), "--cache", str(tmp_path / "cache"), "--run", str(tmp_path / "run")]
+    ended = subprocess.run(
+        [*launched, *ours, *places],
+        env={**os.environ, "ACCELERATE_MIXED_PRECISION": "bf16"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "on 2 x cpu" in ended.stdout and ended.stdout.count("Weights in") == 1
+    assert all(values.isfinite().all() for values in load_run(tmp_path / "run")[0].state_dict().values())
+    assert json.loads((tmp_path / "run/run.json").read_text())["processes"] == 2
 
 
 def test_a_start_that_git_does_not_know_is_said_so() -> None:

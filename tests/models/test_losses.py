@@ -81,6 +81,8 @@ def test_each_task_counts_only_its_labelled_pictures() -> None:
         "model": torch.tensor([2, 3, -1]),
         "teacher": teacher,
         "plate": torch.full((3, 8), -1),
+        "other": torch.arange(3),
+        "own": torch.ones(3),
     }
     labels["plate"][2, :2] = torch.tensor([5, 36])
     losses = {name: value.item() for name, value in attribute_losses(described(3), labels, smoothing=0).items()}
@@ -89,6 +91,25 @@ def test_each_task_counts_only_its_labelled_pictures() -> None:
     assert losses["model"] == pytest.approx(math.log(6))
     assert losses["reid"] == pytest.approx(2, abs=1e-5)  # opposite to the teacher's
     assert losses["plate"] == pytest.approx(math.log(37), rel=1e-5)
+
+
+def test_a_mixed_picture_is_asked_for_both_names_by_their_shares() -> None:
+    answer = described(2)
+    answer["models"] = torch.tensor([[4.0, 1, 0, 0, 0, 0], [0.0, 2, 3, 0, 0, 0]])
+    unknown = torch.tensor([-1, -1])
+    labels = {
+        "type": unknown,
+        "make": unknown,
+        "model": torch.tensor([0, 2]),
+        "teacher": torch.zeros(2, 256),
+        "plate": torch.full((2, 8), -1),
+        "other": torch.tensor([1, 1]),
+        "own": torch.tensor([0.75, 1.0]),
+    }
+    first, second = answer["models"].log_softmax(dim=1)
+    wanted = -(0.75 * first[0] + 0.25 * first[2] + second[2]) / 2
+    losses = attribute_losses(answer, labels, smoothing=0)
+    assert losses["model"].item() == pytest.approx(wanted.item(), rel=1e-5) and losses["type"] == 0
 
 
 def test_views_of_one_vehicle_are_drawn_together() -> None:

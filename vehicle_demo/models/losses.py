@@ -123,16 +123,26 @@ def attribute_losses(
 ) -> dict[str, Tensor]:
     """Cross-entropy of type, make and model, cosine distance to the teachers' embedding, and plate characters.
 
-    `described` as `VehicleDINO.describe` gives it. `labels` has `type`, `make`, `model` (N,) int64 with -1 for
-    unknown, `teacher` (N, 256) with zeros for unknown and `plate` (N, 8) int64 with -1 for slots that do not count. A
-    task of which nothing is labelled gives zero.
+    `described` as `VehicleDINO.describe` gives it, or `summarise`: then there is no `plate`. `labels` has `type`,
+    `make`, `model` (N,) int64 with -1 for unknown, `teacher` (N, 256) with zeros for unknown and `plate` (N, 8) int64
+    with -1 for slots that do not count; `other` (N,) int64, the row with which each picture is mixed (itself where it
+    is not), and `own` (N,) float32, the share of its own name in the loss. A task of which nothing is labelled gives
+    zero.
     """
     names = {"type": "vehicle_types", "make": "makes", "model": "models"}
-    losses = {task: _cross_entropy(described[tensor], labels[task], smoothing) for task, tensor in names.items()}
+    losses = {}
+    for task, tensor in names.items():
+        target = labels[task]
+        parts = ((target, labels["own"]), (target[labels["other"]], 1 - labels["own"]))
+        losses[task] = torch.stack(
+            [_cross_entropy(described[tensor], wanted, smoothing, weight) for wanted, weight in parts]
+        ).sum()
     known = labels["teacher"].abs().sum(1) > 0
     distance = 1 - (described["reid_embeds"] * labels["teacher"]).sum(1)
     losses["reid"] = (distance * known).sum() / known.sum().clamp(min=1)
-    losses["plate"] = _cross_entropy(described["ocr_logits"].flatten(0, 1), labels["plate"].flatten(), smoothing=0.0)
+    if "ocr_logits" in described:
+        slots = labels["plate"].flatten()
+        losses["plate"] = _cross_entropy(described["ocr_logits"].flatten(0, 1), slots, 0.0, torch.ones_like(slots))
     return losses
 
 
@@ -151,9 +161,9 @@ def identity_loss(embeddings: Tensor, vehicles: Tensor, temperature: float = 0.1
     return -own.sum() / same.any(dim=1).sum().clamp(min=1)
 
 
-def _cross_entropy(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
-    total = F.cross_entropy(logits, target, ignore_index=-1, label_smoothing=smoothing, reduction="sum")
-    return total / (target >= 0).sum().clamp(min=1)
+def _cross_entropy(logits: Tensor, target: Tensor, smoothing: float, weight: Tensor) -> Tensor:
+    each = F.cross_entropy(logits, target, ignore_index=-1, label_smoothing=smoothing, reduction="none")
+    return (weight * each).sum() / (target >= 0).sum().clamp(min=1)
 
 
 def _by_layer(logits: Tensor, boxes: Tensor) -> list[dict[str, Tensor]]:
