@@ -1,4 +1,4 @@
-"""Measure a checkpoint in both precisions and write the figures, and its training curve, into its model card."""
+"""Measure a checkpoint in both precisions; write the figures into its model card and draw its charts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 BEGIN, END = "<!-- figures: python -m data_tools card -->", "<!-- end of figures -->"
-LOG, CURVE = "training.jsonl", "training.png"
+# Training logs, and the curves drawn of them.
+LOGS = {"training.jsonl": "training.png", "reader_training.jsonl": "reader_training.png"}
+CONFUSION = "plate_confusion.png"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,12 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write `figures.json`, the table between the card's two markers and, where there is a log, `training.png`.
+    """Write `figures.json`, the table between the card's two markers, and the charts that logs and plates give.
 
     Raises:
         FileNotFoundError: the checkpoint has no README.md with both markers.
     """
+    from data_tools.charts import draw_confusion, draw_curve
     from data_tools.evaluate import evaluate
+    from data_tools.evaluation.plates import confusions, read_crops
     from vehicle_demo.recognition import Recognizer, load_checkpoint
 
     card = args.checkpoint / "README.md"
@@ -41,8 +45,12 @@ def run(args: argparse.Namespace) -> None:
     table = figures_table(figures)
     card.write_text(f"{before}{BEGIN}\n\n{table}\n{END}{rest.split(END)[1]}")
     print(table)
-    if (args.checkpoint / LOG).exists():
-        draw_curve(args.checkpoint / LOG, args.checkpoint / CURVE)
+    for log, curve in LOGS.items():
+        if (args.checkpoint / log).exists():
+            draw_curve(args.checkpoint / log, args.checkpoint / curve)
+    reads = read_crops(Recognizer.from_checkpoint(args.checkpoint), args.data, args.split, None)
+    if reads:
+        draw_confusion(confusions(reads), args.checkpoint / CONFUSION)
 
 
 def figures_table(figures: Mapping[str, Mapping[str, Any]]) -> str:
@@ -55,37 +63,3 @@ def figures_table(figures: Mapping[str, Mapping[str, Any]]) -> str:
         values = (column.get(name) for column in columns.values())
         rows.append([f"`{name}`", *(f"{v:.3f}" if isinstance(v, float) else str(v) for v in values)])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
-def draw_curve(log: Path, path: Path) -> None:
-    """Every loss over the steps of all phases, one small chart each. `log` is what `export` writes."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    curves: dict[str, tuple[list[float], list[float]]] = {}
-    ends: list[float] = []
-    start = last = 0.0
-    phase = None
-    for line in map(json.loads, log.read_text().splitlines()):
-        if line["phase"] != phase:
-            start, phase = last, line["phase"]
-            ends.append(start)
-        last = start + line["step"]
-        for name in line.keys() - {"phase", "step", "rate"}:
-            steps, values = curves.setdefault(name, ([], []))
-            steps.append(last)
-            values.append(line[name])
-    figure, charts = pyplot.subplots(3, 3, figsize=(9, 6), constrained_layout=True)
-    for chart, (name, (steps, values)) in zip(charts.flat, sorted(curves.items()), strict=False):
-        chart.plot(steps, values, linewidth=1, color="#2a5ea8")
-        chart.set_title(name, fontsize=9)
-        chart.tick_params(labelsize=7)
-        for end in ends[1:]:
-            chart.axvline(end, color="#bbbbbb", linewidth=0.8)
-    for chart in charts.flat[len(curves) :]:
-        chart.axis("off")
-    figure.supxlabel("step; grey lines part the phases", fontsize=8)
-    figure.savefig(path, dpi=90)
-    pyplot.close(figure)

@@ -21,12 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Leave `reader.onnx` and `reader.safetensors` (half precision) in the checkpoint, named in its `checkpoint.json`.
+    """Leave `reader.onnx`, `reader.safetensors` (half precision) and the log in the checkpoint, named in its JSON.
 
     Raises:
         FileNotFoundError: there are no plates to learn from, or no such checkpoint.
     """
     import json
+    import shutil
 
     import torch
     from safetensors.torch import save_model
@@ -49,6 +50,8 @@ def run(args: argparse.Namespace) -> None:
     learner = ReaderLosses(PlateReader()).to(memory_format=torch.channels_last)
     accelerator = make_accelerator(cpu=True)  # a network this small gains nothing from a GPU
     losses = fit(learner, lambda step: plates.batch_at(step, config.batch), config.schedule, args.run, accelerator)
+    if (args.run / "log.jsonl").exists():
+        shutil.copy(args.run / "log.jsonl", args.checkpoint / "reader_training.jsonl")
     reader = losses.reader
     assert isinstance(reader, PlateReader)
     save_model(reader.half(), str(args.checkpoint / "reader.safetensors"))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rapidfuzz.distance import Levenshtein
 
 from data_tools.evaluation.batches import pictures_of
 from vehicle_demo.recognition import Recognizer
@@ -17,6 +21,40 @@ from vehicle_demo.recognition.boxes import overlaps, to_corners
 _SAME_PLATE, _SAME_LOOSE_PLATE = 0.5, {"world": 0.4}
 
 
+@dataclass(frozen=True)
+class Read:
+    """What a close-up's plate says and what was read, both `normalised`."""
+
+    source: str
+    truth: str
+    text: str
+
+
+def read_crops(recognizer: Recognizer, data: Path, split: str, limit: int | None) -> list[Read]:
+    """Every close-up of the split, read."""
+    reads = []
+    for picture in pictures_of(data, "plate_crops", split, limit):
+        (reading,) = recognizer.read_plates([picture.encoded])
+        texts = (picture.plate_text or "", reading.text if reading else "")
+        reads.append(Read(picture.source, *(normalised(text, picture.source) for text in texts)))
+    return reads
+
+
+def confusions(reads: Sequence[Read]) -> Counter[tuple[str, str]]:
+    """How often each character was read as each, by (truth, read), along the shortest edit; "" is none.
+
+    Plates with greyed-out characters are left out: what stands there is not known.
+    """
+    counts = Counter[tuple[str, str]]()
+    for read in reads:
+        if "-" in read.truth:
+            continue
+        for edit in Levenshtein.opcodes(read.truth, read.text):
+            truth, text = read.truth[edit.src_start : edit.src_end], read.text[edit.dest_start : edit.dest_end]
+            counts.update(zip_longest(truth, text, fillvalue=""))
+    return counts
+
+
 def evaluate_plates(recognizer: Recognizer, data: Path, split: str, limit: int | None) -> dict[str, Any] | None:
     """By source: `exact`, `cer` and `plates`. None when there are no such pictures.
 
@@ -24,11 +62,8 @@ def evaluate_plates(recognizer: Recognizer, data: Path, split: str, limit: int |
     one character in sources whose name starts with `openalpr`.
     """
     errors: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for picture in pictures_of(data, "plate_crops", split, limit):
-        (reading,) = recognizer.read_plates([picture.encoded])
-        truth = normalised(picture.plate_text or "", picture.source)
-        text = normalised(reading.text if reading else "", picture.source)
-        errors[picture.source].append((edits(text, truth), len(truth.replace("-", ""))))
+    for read in read_crops(recognizer, data, split, limit):
+        errors[read.source].append((edits(read.text, read.truth), len(read.truth.replace("-", ""))))
     return {
         source: {
             "exact": float(np.mean([wrong == 0 for wrong, _ in pairs])),

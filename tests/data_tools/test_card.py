@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from data_tools.__main__ import main
-from data_tools.card import BEGIN, END, draw_curve, figures_table
+from data_tools.card import BEGIN, END, figures_table
+from data_tools.charts import draw_confusion, draw_curve
+from data_tools.evaluation.plates import Read, confusions
 
 
 def test_the_table_has_a_column_for_each_precision() -> None:
@@ -37,3 +39,20 @@ def test_the_curve_spans_all_phases(tmp_path: Path) -> None:
     draw_curve(tmp_path / "training.jsonl", tmp_path / "curve.png")
     with Image.open(tmp_path / "curve.png") as image:
         assert image.width > 600
+
+
+def test_the_curve_of_a_run_in_one_piece_needs_no_phase(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text('{"step": 20, "rate": 0.1, "characters": 2.0}\n')
+    draw_curve(tmp_path / "log.jsonl", tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").exists()
+
+
+def test_mistakes_are_counted_along_the_shortest_edit(tmp_path: Path) -> None:
+    reads = [Read("a", "AB12", "A812"), Read("a", "AB12", "AB1"), Read("a", "7", "71"), Read("a", "4-7", "447")]
+    counts = confusions(reads)
+    mistakes = {pair: count for pair, count in counts.items() if pair[0] != pair[1]}
+    assert mistakes == {("B", "8"): 1, ("2", ""): 1, ("", "1"): 1}
+    assert counts["A", "A"] == 2 and counts["7", "7"] == 1
+    draw_confusion(counts, tmp_path / "confusion.png")
+    with Image.open(tmp_path / "confusion.png") as image:
+        assert image.width == image.height > 600
