@@ -1,4 +1,8 @@
-"""Nearest neighbours by cosine similarity: exact up to 100,000 rows, by inverted lists of product codes beyond."""
+"""Nearest neighbours by cosine similarity: exact up to 100,000 rows, by inverted lists of short codes beyond.
+
+Codes only find candidates, which are then compared by their full embeddings. So four bits a number do as well as more,
+and they are learnt in seconds, where product codes take minutes.
+"""
 
 from __future__ import annotations
 
@@ -16,23 +20,28 @@ _FILE, _ABOUT = "index.faiss", "index.json"
 # Candidates taken by codes and then compared exactly, for every neighbour asked for; at least _FEWEST.
 _OVERSAMPLING, _FEWEST = 4, 400
 _TRAINING_ROWS = 100_000
+# The share of the machine's memory that an index may take.
+_SHARE = 1 / 4
 
 
 @dataclass(frozen=True)
 class IndexFacts:
-    """What is known of a built index: `recall` of the 10 nearest against exact search, on `asked` of its own rows."""
+    """What is known of a built index: `recall` of the 10 nearest against exact search, on `asked` of its own rows.
+
+    `kind` is FAISS's name for it; a query looks into `probes` of its `lists`.
+    """
 
     rows: int
+    kind: str
     lists: int
     probes: int
-    code_bytes: int
     recall: float
     asked: int
 
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """Product codes of the first `facts.rows` rows; later rows are compared exactly."""
+    """Codes of the first `facts.rows` rows; later rows are compared exactly."""
 
     codes: Any
     facts: IndexFacts
@@ -69,13 +78,28 @@ def nearest(queries: np.ndarray, rows: np.ndarray, index: Index | None, count: i
     return scores, numbers
 
 
-def build(rows: np.ndarray, folder: Path, seed: int = 0, code_bytes: int = 64) -> Index:
+def kind_for(rows: int, dimension: int, memory: int) -> tuple[str, int]:
+    """FAISS's name of the index for so many rows on a machine with so many bytes of memory, and how many lists it has.
+
+    Four bits a number; where these codes would take more than a quarter of the memory, product codes of one bit a
+    number, whose training takes minutes.
+    """
+    lists = int(2 ** np.round(np.log2(4 * np.sqrt(rows))))
+    fits = rows * (dimension / 2 + 8) <= _SHARE * memory  # 8 bytes are the row's number
+    return f"IVF{lists},{'SQ4' if fits else f'PQ{dimension // 8}'}", lists
+
+
+def _memory() -> int:
+    """Bytes of memory of this machine; where the system does not say, 8 GB."""
+    sysconf = getattr(os, "sysconf", None)  # not on Windows
+    return sysconf("SC_PAGE_SIZE") * sysconf("SC_PHYS_PAGES") if sysconf else 8 * 2**30
+
+
+def build(rows: np.ndarray, folder: Path, seed: int = 0) -> Index:
     """Train and fill the index of rows (N, D), measure its recall, and keep it in `folder`, replaced in one step."""
     count, dimension = rows.shape
-    lists = int(2 ** np.round(np.log2(4 * np.sqrt(count))))
-    codes: Any = faiss.index_factory(
-        dimension, f"IVF{lists},PQ{min(code_bytes, dimension)}", faiss.METRIC_INNER_PRODUCT
-    )
+    kind, lists = kind_for(count, dimension, _memory())
+    codes: Any = faiss.index_factory(dimension, kind, faiss.METRIC_INNER_PRODUCT)
     rng = np.random.default_rng(seed)
     codes.cp.seed = seed
     codes.train(np.ascontiguousarray(rows[np.sort(rng.permutation(count)[:_TRAINING_ROWS])]))
@@ -83,12 +107,12 @@ def build(rows: np.ndarray, folder: Path, seed: int = 0, code_bytes: int = 64) -
         codes.add(np.ascontiguousarray(rows[start : start + 50_000]))
     asked = np.sort(rng.permutation(count)[:100])
     truth = exact(rows[asked], rows, 10)[1]
-    facts = IndexFacts(count, lists, lists, code_bytes, 0.0, len(asked))
+    facts = IndexFacts(count, kind, lists, lists, 0.0, len(asked))
     for probes in (16, 32, 64, 128, 256, lists):
         codes.nprobe = min(probes, lists)
         found = nearest(rows[asked], rows, Index(codes, facts), 10)[1]
         recall = float(np.mean([len(set(a) & set(b)) / len(b) for a, b in zip(found, truth, strict=True)]))
-        facts = IndexFacts(count, lists, codes.nprobe, code_bytes, recall, len(asked))
+        facts = IndexFacts(count, kind, lists, codes.nprobe, recall, len(asked))
         if recall >= 0.985 or codes.nprobe == lists:
             break
     index = Index(codes, facts)

@@ -157,9 +157,7 @@ def _gallery(services: Services, choice: str | None, name: str) -> Gallery:
     return services.galleries.existing(services.recognizer(choice), name)
 
 
-def _compared(
-    services: Services, image: Image.Image | str, choice: str | None, name: str
-) -> tuple[Recognition, Known]:
+def _compared(services: Services, image: Image.Image | str, choice: str | None, name: str) -> tuple[Recognition, Known]:
     """What is recognised, and what the gallery of this name knows of it; without the gallery novelty stays None."""
     found = services.recognizer(choice).recognize(image)
     try:
