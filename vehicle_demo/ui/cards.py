@@ -10,6 +10,7 @@ from PIL import Image
 
 from vehicle_demo.recognition import PlateReading, Recognition, Scored, Vehicle
 from vehicle_demo.recognition.checkpoint import Thresholds
+from vehicle_demo.ui.attention import BUTTON_HTML, PLACE_HTML
 from vehicle_demo.ui.exports import to_csv
 from vehicle_demo.ui.novelty import Known, mark_html, novelty_html
 from vehicle_demo.ui.pictures import crop_uri
@@ -66,7 +67,8 @@ def _card(image: Image.Image, index: int, vehicle: Vehicle, thresholds: Threshol
         f'<span class="vd-title"><span class="vd-category">{escape(category.label)}</span> '
         f'<span class="vd-score">{category.score:.2f}</span>{mark_html(vehicle.novelty)}<br>{title}</span></summary>'
         f"{lists}{_plate(image, vehicle.plate, thresholds.plate)}{novelty_html(vehicle.novelty, known)}"
-        '<div class="vd-actions"><button type="button" data-look-alikes>Find look-alikes</button></div></details>'
+        f'<div class="vd-actions"><button type="button" data-look-alikes>Find look-alikes</button>{BUTTON_HTML}</div>'
+        f"{PLACE_HTML}</details>"
     )
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from vehicle_demo.gallery.gallery import Gallery, GalleryError
 from vehicle_demo.recognition import CheckpointError, ImageError, Recognition, open_image
+from vehicle_demo.ui import attention
 from vehicle_demo.ui.cards import cards_html, message_html
 from vehicle_demo.ui.galleries import SAMPLE
 from vehicle_demo.ui.novelty import Known, compared
@@ -138,6 +139,7 @@ def build(services: Services) -> gr.Tab:
         page.load(on_start, [choice, against], outputs, **shared).then(None, **redraw)
         for begins in (tab.select, page.load):
             begins(lambda: gr.Dropdown(choices=services.galleries.names()), None, against, api_visibility="private")
+        attention.build(services, source, choice)
         gr.Button(visible=False).click(
             recognize,
             [
