@@ -83,7 +83,7 @@ class Gallery:
         """KNN+ of each query, and whether it is known; None with too few rows to tell.
 
         Args:
-            queries: (Q, D) float32 with unit L2 norm.
+            queries: (Q, D) float32 with unit L2 norm; of no queries the shape does not matter.
         """
         limit = self.known_within
         if limit is None:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
 from vehicle_demo.recognition import CheckpointError, ImageError, Recognizer, open_image
-from vehicle_demo.recognition.attention import PLACES, Attention, Step, attend
+from vehicle_demo.recognition.attention import CELLS, PLACES, Attention, Step, attend
 from vehicle_demo.ui.pictures import crop_uri
 from vehicle_demo.ui.services import Services
 
@@ -130,7 +130,7 @@ def described(head: str, found: Attention) -> str:
 
 
 def _third(cell: int) -> int:
-    return min(cell // 3, 1) if cell < 5 else 2
+    return (cell >= 2) + (cell >= CELLS - 2)
 
 
 def _shade_uri(costs: np.ndarray) -> str:

@@ -30,7 +30,7 @@ def compared(found: Recognition, gallery: Gallery) -> Recognition:
     """The same with every vehicle's novelty to the gallery, and the time that took; None where it has too few rows."""
     began = time.perf_counter()
     queries = np.array([unit(vehicle.embedding) for vehicle in found.vehicles], np.float32)
-    told = gallery.novelty(queries.reshape(len(found.vehicles), -1))
+    told = gallery.novelty(queries)
     if told is None:
         return found
     vehicles = tuple(replace(vehicle, novelty=new) for vehicle, new in zip(found.vehicles, told, strict=True))
