@@ -92,7 +92,7 @@ def test_recognize_tells_what_is_new_to_a_gallery(app: ServedApp, photo: Path) -
     # The rows of `drawn` are made up: nothing in a picture is near them.
     assert answer["vehicles"] and all(set(vehicle["novelty"]) == {"score", "known"} for vehicle in answer["vehicles"])
     assert all(not vehicle["novelty"]["known"] and vehicle["novelty"]["score"] > 1 for vehicle in answer["vehicles"])
-    with pytest.raises(AppError, match="There is no gallery of that name. Choose one of: sample, drawn"):
+    with pytest.raises(AppError, match=r"There is no gallery of that name\. Choose one of: sample, drawn"):
         client.predict(handle_file(str(photo)), "", "nowhere", api_name="/recognize")
 
 
