@@ -53,11 +53,13 @@ def write_graph(
     plate: tuple[tuple[float, float, float, float], float] | None = None,
     text: str = "AB12",
     metadata: Mapping[str, str] | None = None,
+    looks_at: tuple[int, int, int, int] | None = None,
 ) -> Path:
     """Write a graph that always finds these boxes (cx, cy, w, h) in category 1 and reads this plate text.
 
     The first value of `reid_embeds` and the logit of the first type follow the picture's mean, so that a test can see
-    which pictures went through. `batch` fixes N; with `plate` (box, score) the graph has our own extra tensors.
+    which pictures went through. `batch` fixes N; with `plate` (box, score) the graph has our own extra tensors. With
+    `looks_at` (top, left, bottom, right) the mean is that of these pixels alone.
     """
     logits = np.full((300, counts["categories"]), -12.0, np.float32)
     placed = np.full((300, 4), 0.5, np.float32)
@@ -82,8 +84,14 @@ def write_graph(
             "plate_scores": np.array([[plate[1]]], np.float32),
         }
     first = {name: np.eye(1, value.shape[-1], dtype=np.float32) for name, value in constants.items()}
-    nodes = [helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=0)]
-    initializers, outputs = [], []
+    nodes = [
+        helper.make_node("Slice", ["images", "first", "last", "axes"], ["seen"]),
+        helper.make_node("ReduceMean", ["seen"], ["mean"], axes=[1, 2, 3], keepdims=0),
+    ]
+    top, left, bottom, right = looks_at or (0, 0, size, size)
+    slices = {"first": [top, left], "last": [bottom, right], "axes": [2, 3]}
+    initializers = [numpy_helper.from_array(np.array(places, np.int64), name) for name, places in slices.items()]
+    outputs = []
     for name, value in constants.items():
         follows = name in ("vehicle_types", "reid_embeds")
         initializers.append(numpy_helper.from_array(value[None], f"{name}_value"))

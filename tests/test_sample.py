@@ -10,7 +10,10 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from data_tools.evaluate import evaluate
+from data_tools.evaluation.reid import evaluate_reid
+from vehicle_demo.gallery.measuring import measure
 from vehicle_demo.recognition import Recognizer
+from vehicle_demo.ui.galleries import Galleries
 
 SAMPLE = Path("vehicle_demo/samples")
 
@@ -54,3 +57,20 @@ def test_it_can_be_evaluated_out_of_the_box() -> None:
     assert set(figures) >= {"detection", "reid", "plates"}
     assert figures["detection"]["images"] == len(rows("detection"))
     assert figures["reid"]["queries"] == 2  # twelve rows are two vehicles before six cameras
+
+
+def test_evaluate_and_the_benchmark_tab_agree_on_it_to_the_digit(tmp_path: Path) -> None:
+    """Four vehicles before six cameras, as `evaluate` reads them and as the sample gallery is filled with them."""
+    recognizer = Recognizer.from_checkpoint("checkpoints/vehicledino-nano")
+    figures = evaluate_reid(recognizer, SAMPLE, "validation", 24)
+    part = tmp_path / "reid.parquet"
+    pq.write_table(pq.read_table(SAMPLE / "reid.parquet").slice(0, 24), part)
+    galleries = Galleries(tmp_path / "galleries", part)
+    thread = galleries.fill_sample(recognizer)
+    assert thread is not None
+    thread.join()
+    *_, last = measure(galleries.gallery(recognizer), "cross-camera")
+    assert last.report is not None and figures is not None
+    (table,) = last.report.tables
+    shown = {name: table.plain[name].value for name in ("map", "rank1", "rank5")}
+    assert {**shown, **{name: table.counts[name] for name in ("queries", "skipped")}} == figures

@@ -86,6 +86,16 @@ def test_answers_a_crowd() -> None:
     assert figures.growth < 0.25  # the short run still warms up; the figure of the long one is in the README
 
 
+def test_recognize_tells_what_is_new_to_a_gallery(app: ServedApp, photo: Path) -> None:
+    client = Client(app.url, verbose=False)
+    answer = client.predict(handle_file(str(photo)), "", "drawn", api_name="/recognize")
+    # The rows of `drawn` are made up: nothing in a picture is near them.
+    assert answer["vehicles"] and all(set(vehicle["novelty"]) == {"score", "known"} for vehicle in answer["vehicles"])
+    assert all(not vehicle["novelty"]["known"] and vehicle["novelty"]["score"] > 1 for vehicle in answer["vehicles"])
+    with pytest.raises(AppError, match=r"There is no gallery of that name\. Choose one of: sample, drawn"):
+        client.predict(handle_file(str(photo)), "", "nowhere", api_name="/recognize")
+
+
 def test_a_huge_picture_is_answered(app: ServedApp, tmp_path: Path) -> None:
     path = tmp_path / "large.jpg"
     Image.new("RGB", (4000, 3000), (120, 130, 140)).save(path)

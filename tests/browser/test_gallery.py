@@ -191,11 +191,29 @@ def test_a_new_gallery_is_filled_from_the_page(page: Page, photo: Path, tmp_path
     expect(title(page)).to_have_text("Vehicle 0 of from-the-page", timeout=SLOW)
 
 
-def test_a_phone_shows_the_tab_without_scrolling_sideways(open_page: Callable[..., Page], app: ServedApp) -> None:
+def test_a_phone_shows_the_results_at_once_and_the_ways_to_search_when_asked_for(
+    open_page: Callable[..., Page], app: ServedApp
+) -> None:
     page = open_page(app.url, **PHONE)
-    choose_drawn(page)
+    page.get_by_role("tab", name="Gallery").click()
+    ways, again = page.get_by_label("Search for a plate"), page.get_by_role("button", name="Search and filter")
+    again.click(timeout=2 * SLOW)  # the sample's first vehicle is there, or on its way
+    choose(page, "Gallery", "drawn")
+    expect(title(page)).to_have_text("Vehicle 0 of drawn", timeout=SLOW)
+    expect(ways).to_be_hidden(timeout=SLOW)
     expect(hits(page)).to_have_count(20)
+    box = hits(page).first.bounding_box()
+    assert box is not None and box["y"] < 640
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    again.click()
+    expect(again).to_have_attribute("aria-expanded", "true")
+    page.get_by_role("button", name="Filters").click()
+    choose(page, "camera", "2")
+    expect(hits(page).filter(has_text="camera 2")).to_have_count(20, timeout=SLOW)
+    expect(ways).to_be_visible()  # a filter is no new query: more of them may follow
     hits(page).last.get_by_role("button", name="Compare result 20 with the query").click()
     box = page.get_by_role("dialog").bounding_box()
     assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Use as query").first.click()
+    expect(ways).to_be_hidden(timeout=SLOW)

@@ -16,9 +16,11 @@ from vehicle_demo.recognition.checkpoint import Thresholds
 from vehicle_demo.recognition.results import Character
 from vehicle_demo.ui.cards import cards_html, message_html
 from vehicle_demo.ui.exports import to_csv
+from vehicle_demo.ui.novelty import Known
 from vehicle_demo.ui.services import find_services
 from vehicle_demo.ui.stage import stage_html
 
+KNOWN = Known("sample", 0.7)
 IMAGE = Image.new("RGB", (4000, 3000), (80, 90, 100))
 
 
@@ -46,13 +48,13 @@ def test_a_12_megapixel_picture_is_sent_reduced_with_boxes_in_its_own_pixels() -
 
 
 def test_unsure_labels_say_so() -> None:
-    sure = cards_html(IMAGE, recognition(score=0.9), Thresholds(), "nano FP32")
-    unsure = cards_html(IMAGE, recognition(score=0.4), Thresholds(), "nano FP32")
+    sure = cards_html(IMAGE, recognition(score=0.9), Thresholds(), "nano FP32", KNOWN)
+    unsure = cards_html(IMAGE, recognition(score=0.4), Thresholds(), "nano FP32", KNOWN)
     assert "unsure: Audi A5 Coupe 2012?" in unsure and "unsure:" not in sure
 
 
 def test_labels_cannot_bring_markup_into_the_page() -> None:
-    html = cards_html(IMAGE, recognition(make="<img src=x onerror=alert(1)>"), Thresholds(), "n")
+    html = cards_html(IMAGE, recognition(make="<img src=x onerror=alert(1)>"), Thresholds(), "n", KNOWN)
     assert "<img src=x" not in html and "&lt;img src=x" in html
     assert "<script>" not in message_html("<script>", "error")
 

@@ -55,11 +55,15 @@ def build(gallery: Gallery, recognizer: Recognizer, source: Source) -> Iterator[
     began = time.monotonic()
     progress = Progress(source.total)
     left = source.entries()
-    while entries := list(islice(left, _BATCH)):
-        progress = _added(gallery, recognizer, source, entries, progress)
-        progress = replace(progress, seconds=time.monotonic() - began)
-        yield progress
-    gallery.build_index()
+    try:
+        while entries := list(islice(left, _BATCH)):
+            progress = _added(gallery, recognizer, source, entries, progress)
+            progress = replace(progress, seconds=time.monotonic() - began)
+            yield progress
+        gallery.build_index()
+    finally:
+        # Also of a build that was stopped: what it has added is known from now on.
+        gallery.calibrate()
 
 
 def _added(

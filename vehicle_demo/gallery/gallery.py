@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vehicle_demo.gallery import index
+from vehicle_demo.gallery import calibration, index
+from vehicle_demo.gallery.open_set import distances
 from vehicle_demo.gallery.storage import GalleryError, Item, Selection, Storage
+from vehicle_demo.recognition import Novelty
 
 __all__ = ["Gallery", "GalleryError", "Hit", "Item", "Selection"]
 
@@ -30,6 +32,8 @@ class Gallery:
         """Open or make the gallery in `folder`; see `Storage`. Raises GalleryError when it cannot be used."""
         self.storage = Storage(folder, checkpoint, dimension)
         self._index = index.load(folder)
+        self._calibration = calibration.load(folder)
+        self.calibrate()
 
     def __len__(self) -> int:
         return self.storage.count()
@@ -55,6 +59,39 @@ class Gallery:
         rows = self.storage.embeddings()
         if len(rows) > index.EXACT_UP_TO:
             self._index = index.build(rows, self.storage.folder)
+
+    def calibrate(self) -> None:
+        """Learn from the rows that are there which vehicles are unknown to them; nothing to do where that is known."""
+        rows = self.storage.embeddings()
+        if self._calibration is not None and self._calibration.rows == len(rows):
+            return
+        identities = np.array([identity for (identity,) in self.storage.columns("vehicle_id")][: len(rows)], str)
+        learnt = calibration.calibrate(rows, identities, self._index)
+        if learnt is not None:
+            calibration.save(learnt, self.storage.folder)
+            self._calibration = learnt
+
+    @property
+    def known_within(self) -> float | None:
+        """The largest distance to its nearest row at which a vehicle is known; None with too few rows to tell."""
+        if self._calibration is None or self._calibration.rows != len(self):
+            # Another process has added rows, and may have learnt from them. Until it has, what was learnt before holds.
+            self._calibration = calibration.load(self.storage.folder) or self._calibration
+        return self._calibration.limit if self._calibration else None
+
+    def novelty(self, queries: np.ndarray) -> list[Novelty] | None:
+        """KNN+ of each query, and whether it is known; None with too few rows to tell.
+
+        Args:
+            queries: (Q, D) float32 with unit L2 norm; of no queries the shape does not matter.
+        """
+        limit = self.known_within
+        if limit is None:
+            return None
+        if not len(queries):
+            return []
+        scores = distances(queries, self.storage.embeddings(), self._index, calibration.NEIGHBOUR)
+        return [Novelty(float(score), bool(score <= limit)) for score in scores]
 
     def search(self, queries: np.ndarray, count: int, selection: Selection | None = None) -> list[list[Hit]]:
         """The `count` nearest rows of each query, best first.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vehicle_demo.gallery.index import exact
+from vehicle_demo.gallery.index import Index, nearest
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,12 @@ def novelty(queries: np.ndarray, gallery: np.ndarray, k: int = 10) -> np.ndarray
     """
     if len(gallery) < k:
         raise ValueError(f"Novelty by the {k}-th neighbour needs a gallery of at least {k} rows.")
-    similarity = exact(queries, gallery, k)[0][:, -1]
+    return distances(queries, gallery, None, k)
+
+
+def distances(queries: np.ndarray, rows: np.ndarray, index: Index | None, k: int) -> np.ndarray:
+    """Euclidean distance (Q,) to the k-th nearest of at least k rows, through their index where there is one."""
+    similarity = nearest(queries, rows, index, k)[0][:, -1]
     return np.sqrt(np.maximum(2 - 2 * similarity, 0))
 
 

@@ -19,6 +19,8 @@ import numpy as np
 
 _EMBEDDINGS, _ITEMS = "embeddings.f32", "items.sqlite"
 _FORMAT = 1
+# Rows that one statement asks for; SQLite has a limit.
+_AT_ONCE = 500
 
 
 class GalleryError(ValueError):
@@ -205,15 +207,19 @@ class Storage:
 
     def items(self, numbers: Iterable[int]) -> list[Item]:
         """What these rows are, in their order. Raises KeyError for a row that is not there."""
-        with self._connected() as connection:
-            return [self._item(connection, int(number)) for number in numbers]
-
-    def _item(self, connection: sqlite3.Connection, number: int) -> Item:
+        asked = [int(number) for number in numbers]
         columns = ", ".join(_COLUMNS)
-        row = connection.execute(f"SELECT {columns} FROM items WHERE number = ?", (number,)).fetchone()
-        if row is None:
-            raise KeyError(f"The gallery has no row {number}.")
-        return Item(*row)
+        found: dict[int, Item] = {}
+        with self._connected() as connection:
+            for start in range(0, len(asked), _AT_ONCE):
+                part = asked[start : start + _AT_ONCE]
+                marks = ", ".join("?" * len(part))
+                rows = connection.execute(f"SELECT number, {columns} FROM items WHERE number IN ({marks})", part)
+                found |= {number: Item(*values) for number, *values in rows}
+        for number in asked:
+            if number not in found:
+                raise KeyError(f"The gallery has no row {number}.")
+        return [found[number] for number in asked]
 
     def select(self, selection: Selection) -> np.ndarray:
         """Numbers of the rows that a selection allows, ascending int64."""

@@ -75,6 +75,15 @@ class Recognizer:
         """Length of a vehicle's embedding."""
         return self.graph.counts(["reid_embeds"])[0]
 
+    def window(self, box: Box, size: tuple[int, int], alone: bool) -> Box:
+        """The part (pixels) of a picture of `size` (width, height) that a vehicle's labels and embedding come from.
+
+        Its box with a margin; the whole picture when the vehicle is `alone` in it and nearly fills it.
+        """
+        if alone and box.area >= self.checkpoint.whole_picture_coverage * size[0] * size[1]:
+            return Box(0, 0, *size)
+        return widen(box, self.checkpoint.crop_margin, size)
+
     def run_graph(self, pictures: Sequence[np.ndarray] | np.ndarray) -> dict[str, np.ndarray]:
         """(N, 3, S, S) float32, as `graph.prepare` makes them -> the graph's outputs by name."""
         return self.graph.run(pictures)
@@ -164,12 +173,11 @@ class Recognizer:
         crops: list[np.ndarray] = []
         places: list[tuple[int, Box]] = []
         for row, (picture, detections) in enumerate(zip(pictures, found, strict=True)):
-            if self._is_whole_picture(picture, detections):
-                window = Box(0, 0, *picture.size)
-                described[row].append(_Described({name: values[row] for name, values in whole.items()}, window))
+            windows = [self.window(item.box, picture.size, len(detections) == 1) for item in detections]
+            if windows == [Box(0, 0, *picture.size)]:
+                described[row].append(_Described({name: values[row] for name, values in whole.items()}, windows[0]))
                 continue
-            for detection in detections:
-                window = widen(detection.box, self.checkpoint.crop_margin, picture.size)
+            for window in windows:
                 crops.append(self.graph.prepare(picture, window))
                 places.append((row, window))
         if crops:
@@ -177,11 +185,6 @@ class Recognizer:
             for index, (row, window) in enumerate(places):
                 described[row].append(_Described({name: values[index] for name, values in outputs.items()}, window))
         return described
-
-    def _is_whole_picture(self, picture: Image.Image, detections: list[Detection]) -> bool:
-        if len(detections) != 1:
-            return False
-        return detections[0].box.area >= self.checkpoint.whole_picture_coverage * picture.width * picture.height
 
     def _read_plates(
         self, pictures: list[Image.Image], found: list[list[Detection]], described: list[list[_Described]]
@@ -265,11 +268,16 @@ class _Clock:
 
 def rank(logits: np.ndarray, labels: tuple[str, ...], temperature: float) -> tuple[Scored, ...]:
     """The five best labels with their softmax probabilities; logits (K,)."""
-    scaled = logits / temperature
-    probabilities = np.exp(scaled - scaled.max())
-    probabilities /= probabilities.sum()
+    probabilities = softmax(logits, temperature)
     order = np.argsort(-probabilities, kind="stable")[:_RANKED]
     return tuple(Scored(labels[index], float(probabilities[index])) for index in order)
+
+
+def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities (..., K) of logits (..., K)."""
+    scaled = logits / temperature
+    probabilities = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return np.asarray(probabilities / probabilities.sum(axis=-1, keepdims=True))
 
 
 def _plate_box(item: _Described, size: tuple[int, int]) -> Box | None:

@@ -10,7 +10,9 @@ from PIL import Image
 
 from vehicle_demo.recognition import PlateReading, Recognition, Scored, Vehicle
 from vehicle_demo.recognition.checkpoint import Thresholds
+from vehicle_demo.ui.attention import BUTTON_HTML, PLACE_HTML
 from vehicle_demo.ui.exports import to_csv
+from vehicle_demo.ui.novelty import Known, mark_html, novelty_html
 from vehicle_demo.ui.pictures import crop_uri
 from vehicle_demo.ui.theme import category_colour
 
@@ -21,10 +23,10 @@ client = Client("{address}")
 print(client.predict(handle_file("photo.jpg"), "{checkpoint}", api_name="/recognize"))"""
 
 
-def cards_html(image: Image.Image, found: Recognition, thresholds: Thresholds, choice: str) -> str:
+def cards_html(image: Image.Image, found: Recognition, thresholds: Thresholds, choice: str, known: Known) -> str:
     """All cards with the head line, the downloads and the API call; the script fills in the page's own address."""
     answer = found.to_dict()
-    cards = "".join(_card(image, index, vehicle, thresholds) for index, vehicle in enumerate(found.vehicles))
+    cards = "".join(_card(image, index, vehicle, thresholds, known) for index, vehicle in enumerate(found.vehicles))
     stages = ", ".join(f"{name} {spent:.0f} ms" for name, spent in found.timings_ms.items() if name != "total")
     return (
         f'<div class="vd-cards" data-answer="{escape(json.dumps(answer))}" data-csv="{escape(to_csv(answer))}" '
@@ -46,7 +48,7 @@ def message_html(sentence: str, kind: str) -> str:
     return f'<div class="vd-message vd-{kind}" role="{role}"><p>{escape(sentence)}</p></div>'
 
 
-def _card(image: Image.Image, index: int, vehicle: Vehicle, thresholds: Thresholds) -> str:
+def _card(image: Image.Image, index: int, vehicle: Vehicle, thresholds: Thresholds, known: Known) -> str:
     category = vehicle.category
     best = vehicle.model[0]
     title = _sure(best, thresholds.model)
@@ -63,9 +65,10 @@ def _card(image: Image.Image, index: int, vehicle: Vehicle, thresholds: Threshol
         f'style="--vd-hue:{category_colour(category.label)}">'
         f'<summary><img src="{crop_uri(image, vehicle.box, _THUMBNAIL)}" alt="">'
         f'<span class="vd-title"><span class="vd-category">{escape(category.label)}</span> '
-        f'<span class="vd-score">{category.score:.2f}</span><br>{title}</span></summary>'
-        f"{lists}{_plate(image, vehicle.plate, thresholds.plate)}"
-        '<div class="vd-actions"><button type="button" data-look-alikes>Find look-alikes</button></div></details>'
+        f'<span class="vd-score">{category.score:.2f}</span>{mark_html(vehicle.novelty)}<br>{title}</span></summary>'
+        f"{lists}{_plate(image, vehicle.plate, thresholds.plate)}{novelty_html(vehicle.novelty, known)}"
+        f'<div class="vd-actions"><button type="button" data-look-alikes>Find look-alikes</button>{BUTTON_HTML}</div>'
+        f"{PLACE_HTML}</details>"
     )
 
 

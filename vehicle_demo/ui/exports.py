@@ -13,7 +13,7 @@ from vehicle_demo.gallery.ranking import Ranked, Verdict
 
 COLUMNS = (
     "x1", "y1", "x2", "y2", "category", "category_score", "type", "type_score",
-    "make", "make_score", "model", "model_score", "plate", "plate_score",
+    "make", "make_score", "model", "model_score", "plate", "plate_score", "novelty", "known",
 )  # fmt: skip
 FACTS = (
     "picture", "part", "vehicle_id", "camera", "time", "type", "make", "model", "colour", "plate", "source",
@@ -31,9 +31,11 @@ def to_csv(answer: Mapping[str, Any]) -> str:
     lines = []
     for vehicle in answer["vehicles"]:
         plate = vehicle["plate"] or {"text": "", "score": ""}
+        novelty = vehicle["novelty"] or {"score": "", "known": ""}
         best = (vehicle["category"], *(vehicle[kind][0] for kind in ("type", "make", "model")))
         labels = [value for scored in best for value in (scored["label"], scored["score"])]
-        lines.append([*vehicle["box"], *labels, plate["text"], plate["score"]])
+        said = (plate["text"], plate["score"], novelty["score"], novelty["known"])
+        lines.append([*vehicle["box"], *labels, *said])
     return _written(COLUMNS, lines)
 
 

@@ -73,7 +73,7 @@ class _Tab:
             search = gr.State(Search())
             header = gr.HTML("", elem_id="vd-gallery-head")
             with gr.Row(elem_classes="vd-columns"):
-                with gr.Column(scale=2, min_width=300):
+                with gr.Column(scale=2, min_width=300, elem_classes="vd-asking"):
                     query = gr.HTML("", elem_id="vd-gallery-query")
                     photo = photo_field("Search with a photo", 128, "vd-gallery-photo")
                     with gr.Row():

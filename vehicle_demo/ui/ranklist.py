@@ -42,6 +42,8 @@ def query_html(search: Search) -> str:
     """The query's picture with what is known of it, the photo's other vehicles, and the way back."""
     item = search.item
     back = '<button type="button" data-back>Back to Recognise</button>' if search.away else ""
+    # On a phone only: there the ways to search give their place to the results.
+    again = '<button type="button" data-again aria-expanded="false">Search and filter</button>'
     picture = jpeg_uri(item.thumbnail) if item else ""
     shown = f'<img src="{picture}" alt="The query">' if picture else f'<p class="vd-big">{escape(search.title)}</p>'
     facts = _facts(item) if item else []
@@ -55,7 +57,7 @@ def query_html(search: Search) -> str:
     strip = f'<div class="vd-strip" role="group" aria-label="Vehicles of the photo">{others}</div>' if others else ""
     return (
         f'<section class="vd-query" data-facts="{escape(json.dumps(facts))}" aria-label="Query">'
-        f'<div class="vd-query-head"><h3>{escape(search.title)}</h3>{back}</div>'
+        f'<div class="vd-query-head"><h3>{escape(search.title)}</h3>{back}{again}</div>'
         f'<div class="vd-query-body">{shown}<dl>{listed}</dl></div>{strip}</section>'
     )
 

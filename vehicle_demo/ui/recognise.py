@@ -10,8 +10,12 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from vehicle_demo.recognition import CheckpointError, ImageError, open_image
+from vehicle_demo.gallery.gallery import Gallery, GalleryError
+from vehicle_demo.recognition import CheckpointError, ImageError, Recognition, open_image
+from vehicle_demo.ui import attention
 from vehicle_demo.ui.cards import cards_html, message_html
+from vehicle_demo.ui.galleries import SAMPLE
+from vehicle_demo.ui.novelty import Known, compared
 from vehicle_demo.ui.pictures import data_uri, photo_field
 from vehicle_demo.ui.services import Services
 from vehicle_demo.ui.stage import stage_html
@@ -22,63 +26,88 @@ _CONCURRENT = 2
 def build(services: Services) -> gr.Tab:
     """The tab, its handlers, and the public endpoint `/recognize`."""
 
-    def show(source: str | None, choice: str) -> tuple[str, str]:
+    def show(source: str | None, choice: str, against: str) -> tuple[str, str]:
         if source is None:
             return message_html("Drop a photo, paste one, use the camera, or choose an example.", "empty"), ""
         try:
             image = open_image(source)
-            return _rendered(services, image, choice)
+            return _rendered(services, image, choice, against)
         except (ImageError, CheckpointError) as error:
             return message_html(str(error), "error"), ""
 
     @lru_cache(maxsize=32)
-    def show_example(name: str, choice: str) -> tuple[str, str]:
-        return show(str(services.examples[_example_names(services).index(name)]), choice)
+    def show_example(name: str, choice: str, against: str, rows: int) -> tuple[str, str]:
+        return show(str(services.examples[_example_names(services).index(name)]), choice, against)
 
-    def on_photo(photo: str | None, choice: str) -> Any:
+    def rows_of(choice: str, against: str) -> int:
+        """How many vehicles the gallery has; 0 also where something cannot be opened, for which there is a sentence."""
+        try:
+            return len(_gallery(services, choice, against))
+        except (CheckpointError, GalleryError):
+            return 0
+
+    def on_photo(photo: str | None, choice: str, against: str) -> Any:
         # Taking the photo out of the field clears the field, not what was found in it.
-        return (*show(photo, choice), photo) if photo else (gr.skip(), gr.skip(), gr.skip())
+        return on_choice(photo, choice, against) if photo else [gr.skip()] * 4
 
-    def on_example(choice: str, name: str) -> tuple[str, str, str | None]:
+    def on_example(choice: str, against: str, name: str) -> tuple[str, str, str | None, int]:
         if name not in _example_names(services):
             raise gr.Error("This example is not there any more. Reload the page.", print_exception=False)
-        return (*show_example(name, choice), str(services.examples[_example_names(services).index(name)]))
+        rows = rows_of(choice, against)
+        found = show_example(name, choice, against, rows)
+        return (*found, str(services.examples[_example_names(services).index(name)]), rows)
 
-    def on_start(choice: str) -> tuple[str, str, str | None]:
+    def on_start(choice: str, against: str) -> tuple[str, str, str | None, int]:
         if not services.examples:
-            return (*show(None, choice), None)
-        return (*show_example(services.examples[0].name, choice), str(services.examples[0]))
+            return on_choice(None, choice, against)
+        return on_example(choice, against, services.examples[0].name)
+
+    def on_choice(source: str | None, choice: str, against: str) -> tuple[str, str, str | None, int]:
+        rows = rows_of(choice, against)
+        return (*show(source, choice, against), source, rows)
+
+    def on_return(source: str | None, choice: str, against: str, rows: int) -> Any:
+        # What was unknown may have been added meanwhile.
+        return on_choice(source, choice, against) if rows_of(choice, against) != rows else [gr.skip()] * 4
 
     # Also the tool of the app's MCP server, which shows this docstring.
-    def recognize(image: str | None, checkpoint: str | None = None) -> dict[str, Any]:
-        """Find and describe every vehicle in a picture: boxes, type, make, model, plate and embedding. Read-only.
+    def recognize(image: str | None, checkpoint: str | None = None, gallery: str | None = None) -> dict[str, Any]:
+        """Find and describe every vehicle in a picture: boxes, type, make, model, plate, embedding, novelty. Read-only.
 
         Args:
             image: The picture, at most 32 MB.
             checkpoint: A name from the app's checkpoint menu; the first one when empty.
+            gallery: A name from the app's gallery menu, to tell vehicles that are new to it; the sample when empty.
         """
         if image is None:
             raise gr.Error("Send a picture.", print_exception=False)
         try:
-            return services.recognizer(checkpoint or None).recognize(image).to_dict()
-        except (ImageError, CheckpointError) as error:
+            found, known = _compared(services, image, checkpoint or None, gallery or SAMPLE)
+            if gallery and known.problem:
+                raise GalleryError(known.problem)
+        except (ImageError, CheckpointError, GalleryError) as error:
             raise gr.Error(str(error), print_exception=False) from error
+        return found.to_dict()
 
     with gr.Tab("Recognise", id="recognise") as tab:
-        source = gr.State(None)
+        source, rows = gr.State(None), gr.State(0)
         with gr.Row(elem_classes="vd-columns"):
             with gr.Column(scale=5, min_width=320):
                 stage = gr.HTML(message_html("Looking at the first example.", "empty"), elem_id="vd-stage")
                 examples = gr.HTML(_examples_html(services), js_on_load=_EXAMPLE_SCRIPT, elem_id="vd-examples")
                 photo = photo_field("Your photo", 176, "vd-photo")
             with gr.Column(scale=3, min_width=320):
-                choice = gr.Dropdown(list(services.choices), value=services.default_choice, label="Checkpoint")
+                with gr.Row():
+                    choice = gr.Dropdown(
+                        list(services.choices), value=services.default_choice, label="Checkpoint", min_width=150
+                    )
+                    against = gr.Dropdown([SAMPLE], value=SAMPLE, label="Known from gallery", min_width=150)
                 thresholds = services.recognizer().checkpoint.thresholds
                 threshold = gr.Slider(
                     thresholds.detection_floor, 0.95, thresholds.detection, step=0.01, label="Detection threshold"
                 )
                 cards = gr.HTML("", elem_id="vd-results")
-        outputs = [stage, cards, source]
+        outputs = [stage, cards, source, rows]
         shared: dict[str, Any] = {
             "concurrency_id": "model",
             "concurrency_limit": _CONCURRENT,
@@ -93,21 +122,31 @@ def build(services: Services) -> gr.Tab:
             "js": "(t) => { vehicleDemo.redraw(t); }",
             "api_visibility": "private",
         }
-        photo.input(on_photo, [photo, choice], outputs, **shared).then(None, **redraw)
+        photo.input(on_photo, [photo, choice, against], outputs, **shared).then(None, **redraw)
         # A deferred event comes back with the data of the first one, so the name is asked for when it runs.
         examples.click(
             on_example,
-            [choice, gr.Textbox(visible=False)],
+            [choice, against, gr.Textbox(visible=False)],
             outputs,
-            js="(choice) => [choice, vehicleDemo.example]",
+            js="(choice, against) => [choice, against, vehicleDemo.example]",
             **shared,
         ).then(None, **redraw)
-        choice.input(show, [source, choice], [stage, cards], **shared).then(None, **redraw)
+        for menu in (choice, against):
+            menu.input(on_choice, [source, choice, against], outputs, **shared).then(None, **redraw)
         threshold.change(None, **redraw)
-        tab.parent.parent.load(on_start, choice, outputs, **shared).then(None, **redraw)
+        tab.select(on_return, [source, choice, against, rows], outputs, **shared).then(None, **redraw)
+        page = tab.parent.parent
+        page.load(on_start, [choice, against], outputs, **shared).then(None, **redraw)
+        for begins in (tab.select, page.load):
+            begins(lambda: gr.Dropdown(choices=services.galleries.names()), None, against, api_visibility="private")
+        attention.build(services, source, choice)
         gr.Button(visible=False).click(
             recognize,
-            [gr.File(visible=False, label="image"), gr.Textbox(visible=False, label="checkpoint")],
+            [
+                gr.File(visible=False, label="image"),
+                gr.Textbox(visible=False, label="checkpoint"),
+                gr.Textbox("", visible=False, label="gallery"),
+            ],
             gr.JSON(visible=False, label="recognition"),
             api_name="recognize",
             concurrency_id="model",
@@ -116,10 +155,24 @@ def build(services: Services) -> gr.Tab:
     return tab
 
 
-def _rendered(services: Services, image: Image.Image, choice: str) -> tuple[str, str]:
-    recognizer = services.recognizer(choice)
-    found = recognizer.recognize(image)
-    return stage_html(image, found), cards_html(image, found, recognizer.checkpoint.thresholds, choice)
+def _gallery(services: Services, choice: str | None, name: str) -> Gallery:
+    return services.galleries.existing(services.recognizer(choice), name)
+
+
+def _compared(services: Services, image: Image.Image | str, choice: str | None, name: str) -> tuple[Recognition, Known]:
+    """What is recognised, and what the gallery of this name knows of it; without the gallery novelty stays None."""
+    found = services.recognizer(choice).recognize(image)
+    try:
+        gallery = _gallery(services, choice, name)
+        return compared(found, gallery), Known(name, gallery.known_within)
+    except GalleryError as error:
+        return found, Known(name, None, str(error))
+
+
+def _rendered(services: Services, image: Image.Image, choice: str, against: str) -> tuple[str, str]:
+    found, known = _compared(services, image, choice, against)
+    thresholds = services.recognizer(choice).checkpoint.thresholds
+    return stage_html(image, found), cards_html(image, found, thresholds, choice, known)
 
 
 _EXAMPLE_SCRIPT = """

@@ -2,15 +2,18 @@
 window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
   const senders = {};
 
-
   // An element of the tab starts the server's event of this name; it reads what is wanted from vehicleDemo.
   function sends(event, send) {
     senders[event] = send;
   }
 
+  function send(event) {
+    senders[event]?.();
+  }
+
   function ask(wanted) {
     vehicleDemo.asked = wanted;
-    senders.ask?.();
+    send('ask');
   }
 
   function selectTab(id) {
@@ -37,7 +40,23 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     return {embedding: vehicle.embedding, picture: card.querySelector('img').src, checkpoint: cards.dataset.checkpoint, facts};
   }
 
+  // On a phone the ways to search are folded away as soon as there is a query, until they are asked for again.
+  function fold(open) {
+    const part = document.querySelector('.vd-asking');
+    part?.classList.toggle('vd-open', open);
+    part?.querySelector('[data-again]')?.setAttribute('aria-expanded', open);
+  }
+
+  let looked;  // what the last search was for
+  function foldNew() {
+    const query = document.querySelector('.vd-query');
+    const now = query && query.querySelector('h3').textContent + query.dataset.facts;
+    fold(now === looked && Boolean(document.querySelector('.vd-asking.vd-open')));
+    looked = now;
+  }
+
   function greyed(least) {
+    foldNew();
     for (const ranks of document.querySelectorAll('.vd-ranks')) {
       ranks.querySelector('.vd-nomatch')?.remove();
       const hits = [...ranks.querySelectorAll('.vd-hit')];
@@ -113,6 +132,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     const {ask: wanted, figure, map} = button.dataset;
     if (wanted) ask(JSON.parse(wanted));
     if ('lookAlikes' in button.dataset) lookAlikes(ofCard(button.closest('.vd-card')));
+    if ('again' in button.dataset) fold(button.getAttribute('aria-expanded') === 'false');
     if ('back' in button.dataset) selectTab('recognise');
     if ('compare' in button.dataset) compare(button.closest('.vd-hit'));
     if ('ranksCsv' in button.dataset) {
@@ -122,8 +142,8 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     if (map) vehicleDemo.showOnMap?.({row: Number(map), gallery: button.closest('.vd-ranks').dataset.gallery});
     if (figure) {
       vehicleDemo.figureKind = figure;
-      senders.figure?.();
+      send('figure');
     }
   });
-  return {asked: null, sends, lookAlikes, selectTab, greyed, saveFigure};
+  return {asked: null, sends, send, lookAlikes, selectTab, greyed, saveFigure};
 })());
