@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from data_tools.evaluation.attributes import Named, Task
 
 BEGIN, END = "<!-- figures: python -m data_tools card -->", "<!-- end of figures -->"
 # Training logs, and the curves drawn of them.
 LOGS = {"training.jsonl": "training.png", "reader_training.jsonl": "reader_training.png"}
 CONFUSION = "plate_confusion.png"
+_CONFUSED = 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +34,7 @@ def run(args: argparse.Namespace) -> None:
     """
     from data_tools.charts import draw_confusion, draw_curve
     from data_tools.evaluate import evaluate
+    from data_tools.evaluation.attributes import name_vehicles
     from data_tools.evaluation.plates import confusions, read_crops
     from vehicle_demo.recognition import Recognizer, load_checkpoint
 
@@ -42,13 +48,15 @@ def run(args: argparse.Namespace) -> None:
     }
     (args.checkpoint / "figures.json").write_text(json.dumps({args.split: figures}, indent=1) + "\n")
     before, rest = text.split(BEGIN)
-    table = figures_table(figures)
+    shown = Recognizer.from_checkpoint(args.checkpoint)
+    named = name_vehicles(shown, args.data, args.split, None)
+    table = figures_table(figures) + (f"\n{confusion_table(named)}" if named else "")
     card.write_text(f"{before}{BEGIN}\n\n{table}\n{END}{rest.split(END)[1]}")
     print(table)
     for log, curve in LOGS.items():
         if (args.checkpoint / log).exists():
             draw_curve(args.checkpoint / log, args.checkpoint / curve)
-    reads = read_crops(Recognizer.from_checkpoint(args.checkpoint), args.data, args.split, None)
+    reads = read_crops(shown, args.data, args.split, None)
     if reads:
         draw_confusion(confusions(reads), args.checkpoint / CONFUSION)
 
@@ -62,4 +70,18 @@ def figures_table(figures: Mapping[str, Mapping[str, Any]]) -> str:
     for name in next(iter(columns.values())):
         values = (column.get(name) for column in columns.values())
         rows.append([f"`{name}`", *(f"{v:.3f}" if isinstance(v, float) else str(v) for v in values)])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def confusion_table(named: Sequence[Named]) -> str:
+    """A Markdown table of what is most often taken for what, by task; counts are pictures."""
+    from data_tools.evaluation.attributes import most_confused
+
+    tasks: tuple[Task, ...] = ("type", "make", "model")
+    columns = [
+        [f"{truth} as {given} ({times})" for truth, given, times in most_confused(named, task, _CONFUSED)]
+        for task in tasks
+    ]
+    rows = [[f"{task} most often confused" for task in tasks], ["---"] * len(tasks)]
+    rows += [list(row) for row in zip_longest(*columns, fillvalue="")]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from data_tools.__main__ import main
-from data_tools.card import BEGIN, END, figures_table
+from data_tools.card import BEGIN, END, confusion_table, figures_table
 from data_tools.charts import draw_confusion, draw_curve
+from data_tools.evaluation.attributes import Named, agree, most_confused
 from data_tools.evaluation.plates import Read, confusions
 
 
@@ -18,6 +19,18 @@ def test_the_table_has_a_column_for_each_precision() -> None:
     table = figures_table({"fp32": {"reid": {"map": 0.5, "queries": 3}}, "int8": {"reid": {"map": 0.25, "queries": 3}}})
     assert table.splitlines()[0] == "| figure | FP32 | INT8 |"
     assert table.splitlines()[2:] == ["| `reid.map` | 0.500 | 0.250 |", "| `reid.queries` | 3 | 3 |"]
+
+
+def test_the_commonest_mistakes_come_first() -> None:
+    def vehicle(kind: str, said: str) -> Named:
+        truth = {"type": kind, "make": "Aria", "model": f"Aria {kind}"}
+        return Named(truth, {"type": (said,), "make": ("Aria",), "model": (f"Aria {said}",)})
+
+    named = [vehicle("van", "bus"), vehicle("suv", "van"), vehicle("suv", "van"), vehicle("van", "van")]
+    assert most_confused(named, "type", 5) == [("suv", "van", 2), ("van", "bus", 1)]
+    assert most_confused(named, "make", 5) == []
+    assert agree(named, "make") == [False, True, True, True]  # nothing is known of an Aria bus
+    assert confusion_table(named).splitlines()[2] == "| suv as van (2) |  | Aria suv as Aria van (2) |"
 
 
 def test_a_card_without_a_place_for_the_table_is_said_so(tmp_path: Path) -> None:

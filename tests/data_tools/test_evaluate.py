@@ -75,6 +75,7 @@ def test_evaluate_leaves_out_what_is_absent_and_counts_the_rest(tmp_path: Path) 
     # Of three names in turn: type suv is a third, make Dorado none, Aria Sedan a third; top five lack only the sixth.
     assert figures["attributes"] == {
         "type_top1": third, "make_top1": 0.0, "model_top1": third, "model_top5": pytest.approx(2 / 3), "images": 9,
+        "make_agrees": 0.0, "type_agrees": 0.0,  # an Aria Sedan is neither a Dorado nor an SUV
     }  # fmt: skip
     assert figures["plates"]["uc3m"] == {"exact": 0.5, "cer": pytest.approx((0 + 0 + 1 + 4) / 13), "plates": 4}
 
