@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -19,7 +19,16 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+WAIT = 20_000
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+
+
+def choose(page: Page, menu: str, option: str) -> None:
+    """Take one option of a menu in view, by their names."""
+    page.get_by_label(menu, exact=True).locator("visible=true").click(timeout=WAIT)
+    chosen = page.get_by_role("option", name=option, exact=True)
+    chosen.click(timeout=WAIT)
+    expect(chosen).to_have_count(0, timeout=WAIT)  # another menu may offer the same word while this one closes
 
 
 # Not for the whole session: while Playwright runs, no other test can have an event loop of its own.

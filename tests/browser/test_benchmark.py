@@ -12,11 +12,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from data_tools.__main__ import main
 from data_tools.serving import ServedApp
-from tests.browser.conftest import PHONE
+from tests.browser.conftest import PHONE, WAIT, choose
 from tests.drawn_gallery import drawn_items, fill_home, unit_clusters
 from vehicle_demo.gallery.gallery import Item
-
-WAIT = 20_000
 
 
 @pytest.fixture
@@ -29,11 +27,6 @@ def page(open_page: Callable[..., Page], app: ServedApp) -> Page:
 def open_benchmark(page: Page) -> None:
     page.get_by_role("tab", name="Benchmark").click(timeout=WAIT)
     choose(page, "Gallery", "drawn")
-
-
-def choose(page: Page, menu: str, option: str) -> None:
-    page.get_by_label(menu, exact=True).locator("visible=true").click(timeout=WAIT)
-    page.get_by_role("option", name=option, exact=True).click(timeout=WAIT)
 
 
 def press_run(page: Page) -> None:

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from data_tools.serving import ServedApp
-from tests.browser.conftest import PHONE
+from tests.browser.conftest import PHONE, choose
 
 SLOW = 20_000
 
@@ -29,13 +29,6 @@ def choose_drawn(page: Page) -> None:
     page.get_by_role("tab", name="Gallery").click()
     choose(page, "Gallery", "drawn")
     expect(title(page)).to_have_text("Vehicle 0 of drawn", timeout=SLOW)
-
-
-def choose(page: Page, menu: str, option: str) -> None:
-    page.get_by_label(menu, exact=True).click(timeout=SLOW)
-    chosen = page.get_by_role("option", name=option, exact=True)
-    chosen.click(timeout=SLOW)
-    expect(chosen).to_have_count(0, timeout=SLOW)  # another menu may offer the same word while this one closes
 
 
 def title(page: Page) -> Locator:
