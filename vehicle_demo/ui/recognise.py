@@ -64,6 +64,34 @@ def build(services: Services) -> gr.Tab:
         except (ImageError, CheckpointError) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
+    # Also a tool of the MCP server.
+    def read_plate(image: str | None, corners: Any = None, checkpoint: str | None = None) -> dict[str, Any]:
+        """Read number plates: every one in a photo, or the one in a close-up of a plate. Read-only.
+
+        Each plate has its text (letters and digits, without signs and gaps), a score in [0, 1] (how likely all of it is
+        right), its box in pixels, its characters with a score each, and for each of the reader's 8 slots the three
+        likeliest characters, the best first and empty for a blank. A picture without a plate gives an empty list.
+
+        Args:
+            image: The picture, at most 32 MB.
+            corners: Four corners [x, y] in pixels, clockwise from the plate's upper left: only this plate is read, as
+                seen from the front. Empty to find the plates.
+            checkpoint: A name from the app's checkpoint menu; the first one when empty.
+        """
+        if image is None:
+            raise gr.Error("Send a picture.", print_exception=False)
+        try:
+            recognizer = services.recognizer(checkpoint or None)
+            picture = open_image(image)
+            found = [recognizer.read_plate(picture, corners)] if corners else recognizer.read_photo(picture)
+        except (ImageError, CheckpointError) as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        return {
+            "checkpoint": recognizer.checkpoint.name,
+            "image": {"width": picture.width, "height": picture.height},
+            "plates": [plate.to_slots_dict() for plate in found if plate],
+        }
+
     with gr.Tab("Recognise", id="recognise") as tab:
         source = gr.State(None)
         with gr.Row(elem_classes="vd-columns"):
@@ -110,6 +138,18 @@ def build(services: Services) -> gr.Tab:
             [gr.File(visible=False, label="image"), gr.Textbox(visible=False, label="checkpoint")],
             gr.JSON(visible=False, label="recognition"),
             api_name="recognize",
+            concurrency_id="model",
+            concurrency_limit=_CONCURRENT,
+        )
+        gr.Button(visible=False).click(
+            read_plate,
+            [
+                gr.File(visible=False, label="image"),
+                gr.JSON(visible=False, label="corners"),
+                gr.Textbox(visible=False, label="checkpoint"),
+            ],
+            gr.JSON(visible=False, label="plates"),
+            api_name="read_plate",
             concurrency_id="model",
             concurrency_limit=_CONCURRENT,
         )
