@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 # A letter, 9 digit. Layouts that share a pattern share a line.
-_PATTERNS = {
+PATTERNS = {
     "AA99999": "cn green",
     "A9A999": "cn blue",
     "AA999AA": "eu or ar",
@@ -16,7 +16,7 @@ _PATTERNS = {
     "9999AAA": "es",
 }
 OTHER = "other"
-LAYOUTS = (*_PATTERNS.values(), OTHER)
+LAYOUTS = (*PATTERNS.values(), OTHER)
 
 
 def pattern_of(reading: str) -> str:
@@ -26,4 +26,4 @@ def pattern_of(reading: str) -> str:
 
 def layout_of(reading: str) -> str:
     """The layout of `LAYOUTS` that the text fits."""
-    return _PATTERNS.get(pattern_of(reading), OTHER)
+    return PATTERNS.get(pattern_of(reading), OTHER)

@@ -74,7 +74,8 @@ class Queue:
     ) -> list[Item]:
         """Up to `count` open items, leased to `holder` from now on, the least sure first.
 
-        What the person has skipped comes last; items in `first` come before all others and whatever the filter says.
+        What the person has skipped comes last. Items in `first` come before all others, settled or not and whatever
+        the filter says.
 
         Args:
             holder: the page that shows them; what it holds already is given again, and held anew.
@@ -87,7 +88,7 @@ class Queue:
         wanted = text(
             f"SELECT i.*, CASE WHEN i.id IN ({places}) THEN 0 ELSE 1 END AS later, (SELECT count(*) FROM live s "
             "WHERE s.item = i.id AND s.kind = 'skip' AND s.person = :person) AS skips FROM items i "
-            f"WHERE (({condition}) OR i.id IN ({places})) AND {_OPEN} AND {_FREE} "
+            f"WHERE (({condition} AND {_OPEN}) OR i.id IN ({places})) AND {_FREE} "
             "ORDER BY later, skips, i.confidence, i.id LIMIT :count"
         )
         now = time.time()
@@ -95,6 +96,11 @@ class Queue:
         with self._store.writing() as connection:
             rows = connection.execute(wanted, parameters).all()
             return [item_of(row) for row in rows if self._leased(connection, row.id, parameters)]
+
+    def release(self, holder: str) -> None:
+        """Give back what `holder` has taken and not answered. Raises StoreError."""
+        with self._store.writing() as connection:
+            connection.execute(text("DELETE FROM leases WHERE holder = :holder"), {"holder": holder})
 
     def _leased(self, connection: Connection, number: int, parameters: dict[str, Any]) -> bool:
         """Whether the lease is ours now; on PostgreSQL another may have been faster."""

@@ -62,7 +62,7 @@ class StoreFullError(StoreError):
 
 
 class UnknownItemError(StoreError):
-    """The item, or the event to undo, is not in the store."""
+    """The item, its picture, or the event to undo is not in the store."""
 
 
 @dataclass(frozen=True)
@@ -209,17 +209,17 @@ class Store:
         return item_of(row)
 
     def picture(self, item: Item) -> Image.Image:
-        """The item's picture, upright. Raises StoreError when its file is gone."""
+        """The item's picture, upright. Raises UnknownItemError when its file is gone."""
         try:
             return open_image(self.pictures.path(item.picture))
         except ImageError as error:
-            raise StoreError("The picture of this item is missing or damaged. Skip it.") from error
+            raise UnknownItemError("The picture of this item is missing or damaged. Skip it.") from error
 
     def record(self, said: Said, holder: str = "") -> Event:
         """Write down what a person said; it is on the disk when this returns.
 
         The same `client` again changes nothing and returns the first event. A lease that has lapsed is no obstacle; a
-        lease of `holder` ends with an answer and is taken up again by an undo.
+        lease of `holder` ends with an answer or a skip.
 
         Raises:
             UnknownItemError: there is no such item, or nothing of this person's to undo on it.

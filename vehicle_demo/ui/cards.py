@@ -65,7 +65,8 @@ def _card(image: Image.Image, index: int, vehicle: Vehicle, thresholds: Threshol
         f'<span class="vd-title"><span class="vd-category">{escape(category.label)}</span> '
         f'<span class="vd-score">{category.score:.2f}</span><br>{title}</span></summary>'
         f"{lists}{_plate(image, vehicle.plate, thresholds.plate)}"
-        '<div class="vd-actions"><button type="button" data-look-alikes>Find look-alikes</button></div></details>'
+        '<div class="vd-actions"><button type="button" data-look-alikes>Find look-alikes</button>'
+        '<button type="button" data-read-plate>Correct the plate</button></div></details>'
     )
 
 

@@ -10,8 +10,10 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from vehicle_demo.annotation.store import StoreError
 from vehicle_demo.recognition import CheckpointError, ImageError, open_image
 from vehicle_demo.ui.cards import cards_html, message_html
+from vehicle_demo.ui.people import NotAllowedError, person_of
 from vehicle_demo.ui.pictures import data_uri, photo_field
 from vehicle_demo.ui.services import Services
 from vehicle_demo.ui.stage import stage_html
@@ -48,6 +50,26 @@ def build(services: Services) -> gr.Tab:
         if not services.examples:
             return (*show(None, choice), None)
         return (*show_example(services.examples[0].name, choice), str(services.examples[0]))
+
+    def on_plate(wanted: Any, source: str | None, choice: str, request: gr.Request) -> dict[str, Any]:
+        """Put a shown vehicle's plate into the queue of the Plates tab: its number there, or what is wrong."""
+        try:
+            person_of(request)
+            recognizer = services.recognizer(choice)
+            if source is None:
+                raise ImageError("The photo is not there any more. Choose it again.")
+            content = Path(source).read_bytes()
+            box = wanted.get("box") if isinstance(wanted, dict) else None
+            # Found again, not believed: another photo may be here by now, and scripts may send anything.
+            vehicles = recognizer.recognize(content).vehicles
+            vehicle = next((vehicle for vehicle in vehicles if vehicle.box.to_list() == box), None)
+            if vehicle is None:
+                raise ImageError("This vehicle is not in the photo any more. Recognise it again.")
+            return {"item": services.labels.put_vehicle(recognizer, content, vehicle)}
+        except (NotAllowedError, ImageError, CheckpointError, StoreError) as error:
+            return {"error": str(error)}
+        except OSError:
+            return {"error": "The photo is not there any more. Choose it again."}
 
     # Also the tool of the app's MCP server, which shows this docstring.
     def recognize(image: str | None, checkpoint: str | None = None) -> dict[str, Any]:
@@ -132,6 +154,19 @@ def build(services: Services) -> gr.Tab:
         ).then(None, **redraw)
         choice.input(show, [source, choice], [stage, cards], **shared).then(None, **redraw)
         threshold.change(None, **redraw)
+        putter = gr.HTML("", js_on_load="vehicleDemo.sends('plate', () => trigger('click'));", elem_classes="vd-sender")
+        put = gr.JSON(visible=False)
+        putter.click(
+            on_plate,
+            [gr.JSON(visible=False), source, choice],
+            put,
+            js="(wanted, ...others) => [vehicleDemo.plateAsked, ...others]",
+            trigger_mode="multiple",
+            concurrency_id="model",
+            concurrency_limit=_CONCURRENT,
+            show_progress="hidden",
+            api_visibility="private",
+        ).then(None, put, js="(said) => { vehicleDemo.plateReady(said); }", api_visibility="private")
         tab.parent.parent.load(on_start, choice, outputs, **shared).then(None, **redraw)
         gr.Button(visible=False).click(
             recognize,

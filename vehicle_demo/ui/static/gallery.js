@@ -8,6 +8,8 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     senders[event] = send;
   }
 
+  const start = (event) => senders[event]?.();
+
   function ask(wanted) {
     vehicleDemo.asked = wanted;
     senders.ask?.();
@@ -125,5 +127,5 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       senders.figure?.();
     }
   });
-  return {asked: null, sends, lookAlikes, selectTab, greyed, saveFigure};
+  return {asked: null, sends, start, lookAlikes, selectTab, greyed, saveFigure};
 })());
