@@ -191,7 +191,8 @@ class _Desk:
                 refused.append({"client": one.client, "says": str(error)})
             except StoreError as error:
                 return {"taken": taken, "refused": refused, "error": str(error)}
-            taken.append(one.client)
+            else:
+                taken.append(one.client)
         return {"taken": taken, "refused": refused}
 
     def look(self, asked: _Look, person: str) -> dict[str, Any]:

@@ -248,11 +248,13 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       const text = this.cells.join('');
       if (!text) return '';
       if (this.fits(text)) return `Fits the layout ${this.fits(text)}.`;
-      for (const [place, own] of [...text].entries()) {
-        for (const other of this.alike.find((letters) => letters.includes(own)) ?? '') {
-          const fits = other !== own && this.fits(text.slice(0, place) + other + text.slice(place + 1));
-          if (fits) return `With ${other} for ${own} in place ${place + 1} it would fit ${fits}.`;
-        }
+      // What the reader thought likely comes first, then what only looks alike.
+      const others = this.cells.flatMap((own, place) => (own === '' ? [] : [
+        ...(this.current.slots[place] ?? []), ...[...this.alike.find((letters) => letters.includes(own)) ?? ''].map((letter) => [letter, 0]),
+      ].map(([letter, score]) => ({place, own, letter, score}))));
+      for (const {place, own, letter} of others.sort((one, other) => other.score - one.score)) {
+        const fits = letter && this.fits(this.cells.with(place, letter).join(''));
+        if (fits) return `With ${letter} for ${own} in place ${place + 1} it would fit ${fits}.`;
       }
       return 'Fits none of the layouts known here.';
     }
