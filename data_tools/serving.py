@@ -41,7 +41,7 @@ class ServedApp:
 
 @contextmanager
 def served_app(
-    checkpoint: str | None = None, wait_s: float = 60, home: Path | None = None, port: int | None = None
+    checkpoint: str | None = None, wait_s: float = 180, home: Path | None = None, port: int | None = None
 ) -> Iterator[ServedApp]:
     """Start `python app.py` on `port`, by default a free one, wait for its page, and stop it afterwards.
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from data_tools.serving import ServedApp, served_app
 from tests.browser.conftest import PHONE
+from tests.graphs import write_checkpoint, write_reader
 from vehicle_demo.annotation.queue import Queue
 from vehicle_demo.annotation.store import ANSWER, Store
 
@@ -65,8 +66,10 @@ def page(open_page: Callable[..., Page], app: ServedApp) -> Page:
 def test_twenty_plates_by_keyboard_with_the_server_killed_in_between(
     open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
+    checkpoint = write_checkpoint(tmp_path / "checkpoint", reader="reader.onnx")  # small, to start twice
+    write_reader(checkpoint / "reader.onnx", "READER1")
     said = []
-    with served_app(home=tmp_path) as first:
+    with served_app(str(checkpoint), home=tmp_path) as first:
         page = open_page(first.url)
         open_plates(page)
         said += [correct(page, letter) for letter in "ABCDEFGH"]
@@ -74,7 +77,7 @@ def test_twenty_plates_by_keyboard_with_the_server_killed_in_between(
         first.process.kill()
         said += [correct(page, letter) for letter in "JKLM"]  # of the plates that are there already
         expect(page.locator(".vd-plates-saved")).to_contain_text("kept in this browser", timeout=SLOW)
-    with served_app(home=tmp_path, port=urlsplit(first.url).port):
+    with served_app(str(checkpoint), home=tmp_path, port=urlsplit(first.url).port):
         all_is_saved(page)
         page.reload()  # the tab comes back by itself, with plates that were not answered
         expect(desk(page)).to_be_visible(timeout=SLOW)
