@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -173,6 +174,14 @@ def test_filters_and_keys(page: Page) -> None:
     page.locator(".vd-slot input").first.focus()
     page.keyboard.press("?")
     expect(page.locator(".vd-plates-keys div:visible")).to_have_count(12)
+
+
+def test_the_labels_are_downloaded(page: Page) -> None:
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download for fast-plate-ocr").click()
+    assert waiting.value.suggested_filename == "plates-fast-plate-ocr.zip"
+    with zipfile.ZipFile(waiting.value.path()) as archive:
+        assert "labels.csv" in archive.namelist()
 
 
 def test_a_card_s_plate_opens_in_the_tab_and_back_returns(open_page: Callable[..., Page], app: ServedApp) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import time
 from collections.abc import Callable
@@ -134,6 +135,16 @@ def test_moved_corners_are_read_again_and_stay(server: Server, services: Service
     assert refused["taken"] == [] and refused["refused"][0]["client"] == "c2"
 
 
+def test_the_labels_are_taken_away_as_files(server: Server) -> None:
+    one = server["plates_take"](PAGE)["leased"][0]
+    server["plates_say"]({**PAGE, "said": [answer(one, "c1", "ZZ9")]})
+    told = server["plates_export"]({"kind": "parquet"})
+    assert told["name"] == "plates.parquet"
+    assert pq.read_table(io.BytesIO(base64.b64decode(told["content"])))["text"].to_pylist() == ["ZZ9"]
+    assert base64.b64decode(server["plates_export"]({"kind": "fast-plate-ocr"})["content"])[:2] == b"PK"
+    assert server["plates_export"]({"kind": "../x"})["lasting"]
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -191,8 +202,14 @@ def test_a_store_that_fails_keeps_the_page_sending(
 def test_on_spaces_only_who_is_signed_in_may_ask(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPACE_ID", "someone/demo")
     for function in plates.served(services):
-        asked = {"plates_say": {**PAGE, "said": [answer(1, "c1")]}, "plates_look": {"item": 1, "corners": [[0, 0]] * 4}}
-        told = function(asked.get(function.__name__, PAGE if function.__name__ == "plates_take" else {}), VISITOR)
+        asked: dict[str, Any] = {
+            "plates_take": PAGE,
+            "plates_say": {**PAGE, "said": [answer(1, "c1")]},
+            "plates_look": {"item": 1, "corners": [[0, 0]] * 4},
+            "plates_history": {},
+            "plates_export": {"kind": "parquet"},
+        }
+        told = function(asked[function.__name__], VISITOR)
         assert "Sign in" in told["error"]
     assert services.labels.store().events(1) == []
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from html import escape
 from typing import Annotated, Any, Literal, TypeVar
@@ -12,6 +13,7 @@ import gradio as gr
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from vehicle_demo.annotation.dataset import fast_plate_ocr_bytes, parquet_bytes
 from vehicle_demo.annotation.layouts import LAYOUTS, PATTERNS
 from vehicle_demo.annotation.queue import Filter, Queue
 from vehicle_demo.annotation.store import (
@@ -21,6 +23,7 @@ from vehicle_demo.annotation.store import (
     Event,
     Item,
     Said,
+    Store,
     StoreError,
     UnknownItemError,
     reading_values,
@@ -106,6 +109,16 @@ class _History(_Sent):
     count: Annotated[int, Field(ge=1, le=200)] = 50
 
 
+_EXPORTS: Mapping[str, tuple[str, Callable[[Store], bytes]]] = {
+    "parquet": ("plates.parquet", parquet_bytes),
+    "fast-plate-ocr": ("plates-fast-plate-ocr.zip", fast_plate_ocr_bytes),
+}
+
+
+class _Export(_Sent):
+    kind: Literal[tuple(_EXPORTS)]  # type: ignore[valid-type]
+
+
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -131,6 +144,7 @@ def served(services: Services) -> list[Callable[..., Any]]:
         _checked("plates_say", _Say, desk.say),
         _checked("plates_look", _Look, desk.look),
         _checked("plates_history", _History, desk.history),
+        _checked("plates_export", _Export, desk.export),
     ]
 
 
@@ -205,6 +219,11 @@ class _Desk:
     def history(self, asked: _History, person: str) -> list[dict[str, Any]]:
         """What this person said last."""
         return [_told(event) for event in self._labels.queue().history(person, asked.count)]
+
+    def export(self, asked: _Export, person: str) -> dict[str, str]:
+        """All settled plates as a file; through the page, as what is in Gradio's cache could be fetched by others."""
+        name, write = _EXPORTS[asked.kind]
+        return {"name": name, "content": base64.b64encode(write(self._labels.store())).decode()}
 
     def _about(self, queue: Queue, chosen: Filter, person: str) -> dict[str, Any]:
         progress, pace = queue.progress(chosen), queue.pace(person)
@@ -303,6 +322,10 @@ def _page_html() -> str:
         f'<label>{label} <select data-filter="{name}"><option value="">all</option></select></label>'
         for name, label in (("source", "Source"), ("layout", "Layout"), ("length", "Length"))
     )
+    exports = "".join(
+        f'<button type="button" data-export="{kind}">Download {label}</button>'
+        for kind, label in (("parquet", "dataset (parquet)"), ("fast-plate-ocr", "for fast-plate-ocr"))
+    )
     hints = escape(json.dumps({"alike": _ALIKE, "patterns": PATTERNS, "slots": SLOTS}))
     return (
         f'<section class="vd-plates" data-hints="{hints}" aria-label="Correct plates">'
@@ -323,5 +346,6 @@ def _page_html() -> str:
         '<ol class="vd-plates-strip" aria-label="Queue"></ol>'
         f'<dl class="vd-plates-keys" aria-label="Keys">{keys}</dl>'
         '<details class="vd-plates-history"><summary>Your answers</summary><ol></ol></details>'
+        f'<div class="vd-actions">{exports}</div>'
         '<div class="vd-plates-toast" role="status"></div></section>'
     )

@@ -43,9 +43,9 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     }
 
     // The server's answer, or undefined when there is none.
-    async ask(name, sent) {
+    async ask(name, sent, patience = PATIENCE_MS) {
       try {
-        return await Promise.race([this.server[name](sent), pause(PATIENCE_MS)]);
+        return await Promise.race([this.server[name](sent), pause(patience)]);
       } catch {
         return undefined;
       }

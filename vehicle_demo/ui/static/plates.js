@@ -3,7 +3,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
   const DRAFT = 'vehicleDemo.plates.draft', OPEN = 'vehicleDemo.plates.open';
   const SETTLES = ['answer', 'not readable', 'no plate'];
   const CORNERS = ['Upper left', 'Upper right', 'Lower right', 'Lower left'];
-  const ENOUGH = 4, EMPTY_MS = 15_000, AGAIN_MS = 2000, TOAST_MS = 6000, OPENS_MS = 10_000;
+  const ENOUGH = 4, EMPTY_MS = 15_000, AGAIN_MS = 2000, TOAST_MS = 6000, OPENS_MS = 10_000, EXPORT_MS = 600_000;
   let outbox, desk;  // the page's, and the tab once it has been opened
 
   const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -334,6 +334,15 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       if (!told.length) list.append(make('li', {}, 'Nothing yet.'));
     }
 
+    async export(button) {
+      button.disabled = true;
+      const told = await outbox.ask('plates_export', {kind: button.dataset.export}, EXPORT_MS);
+      button.disabled = false;
+      if (!told || told.error) { this.toast(told?.error ?? 'The server does not answer. Try again.'); return; }
+      const bytes = Uint8Array.from(atob(told.content), (letter) => letter.charCodeAt(0));
+      vehicleDemo.download(new Blob([bytes]), told.name);
+    }
+
     // ---- keys, touch, pointer ----
 
     focusCell(place) {
@@ -471,6 +480,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
         if (!button) return;
         const {likely, plates, again} = button.dataset;
         if (likely !== undefined) this.write(this.inputs.indexOf(button.closest('.vd-slot').querySelector('input')), likely);
+        if (button.dataset.export) this.export(button);
         if (plates) { this.command(plates); this.focusCell(this.place); }
         if (again) { this.fill({first: [Number(again)]}); this.root.scrollIntoView({block: 'start'}); }
       });
