@@ -114,7 +114,7 @@ def test_the_weakest_cell_is_focused_and_every_cell_has_a_name(page: Page) -> No
     expect(cells.nth(2)).to_be_focused()
 
 
-def test_skip_not_readable_no_plate_and_undo(page: Page) -> None:
+def test_skip_not_readable_no_plate_and_undo_with_what_was_typed(page: Page) -> None:
     first = now(page).locator("span").text_content()
     for keys, says in (("Escape", "skipped"), ("Alt+x", "not readable"), ("Alt+n", "no plate")):
         expect(now(page)).to_be_visible(timeout=SLOW)
@@ -125,16 +125,13 @@ def test_skip_not_readable_no_plate_and_undo(page: Page) -> None:
     expect(now(page).locator("span")).to_have_text(str(first))
     expect(page.locator(".vd-plates-strip .vd-before")).to_have_count(0)
     assert page.evaluate("document.activeElement.closest('.vd-slot') !== null")
-    all_is_saved(page)
-    expect(page.locator(".vd-plates-progress")).to_contain_text("0 of 6")
-
-
-def test_an_answer_is_undone_from_the_toast_with_what_was_typed(page: Page) -> None:
     said = correct(page, "7")
     page.locator(".vd-plates-toast").get_by_role("button", name="Undo").click()
     expect(page.locator(".vd-plates-strip .vd-before")).to_have_count(0)
-    assert written(page) == said
+    assert written(page) == said  # what was typed is still there
     assert page.evaluate("document.activeElement.closest('.vd-slot') !== null")
+    all_is_saved(page)
+    expect(page.locator(".vd-plates-progress")).to_contain_text("0 of 6")
 
 
 def test_corners_are_moved_by_keys_and_by_the_pointer(page: Page) -> None:
@@ -165,7 +162,7 @@ def test_corners_are_moved_by_keys_and_by_the_pointer(page: Page) -> None:
     all_is_saved(page)
 
 
-def test_filters_and_keys(page: Page) -> None:
+def test_filters_legend_and_download(page: Page) -> None:
     page.get_by_label("Source").select_option("drawn_uk")
     expect(page.locator(".vd-plates-progress")).to_contain_text(" of 8 plates", timeout=SLOW)
     expect(now(page)).to_be_visible(timeout=SLOW)
@@ -174,9 +171,6 @@ def test_filters_and_keys(page: Page) -> None:
     page.locator(".vd-slot input").first.focus()
     page.keyboard.press("?")
     expect(page.locator(".vd-plates-keys div:visible")).to_have_count(12)
-
-
-def test_the_labels_are_downloaded(page: Page) -> None:
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Download for fast-plate-ocr").click()
     assert waiting.value.suggested_filename == "plates-fast-plate-ocr.zip"
