@@ -11,8 +11,8 @@ from sqlalchemy import Connection, TextClause, text
 
 from vehicle_demo.annotation.store import ANSWER, NO_PLATE, NOT_READABLE, PLATE, Event, Item, Store, event_of, item_of
 
-# How long a person keeps an item that they do not answer.
-LEASE_S = 600.0
+# How long a person keeps an item that they do not answer; the page asks again for what it shows before that.
+LEASE_S = 180.0
 
 
 @dataclass(frozen=True)

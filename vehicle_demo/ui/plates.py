@@ -39,7 +39,7 @@ from vehicle_demo.ui.pictures import crop_uri, data_uri
 from vehicle_demo.ui.services import Services
 
 # Plates sent ahead of the one that is shown, so that the next is there at once.
-_AHEAD = 8
+_AHEAD = 6
 _PLATE_WIDTH, _VIEW = 480, 560
 _RELOAD = "This was not understood. Reload the page."
 # What two characters look like each other.

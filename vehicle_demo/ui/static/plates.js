@@ -3,7 +3,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
   const DRAFT = 'vehicleDemo.plates.draft', OPEN = 'vehicleDemo.plates.open';
   const SETTLES = ['answer', 'not readable', 'no plate'];
   const CORNERS = ['Upper left', 'Upper right', 'Lower right', 'Lower left'];
-  const ENOUGH = 4, EMPTY_MS = 15_000, AGAIN_MS = 2000, TOAST_MS = 6000, OPENS_MS = 10_000, EXPORT_MS = 600_000;
+  const ENOUGH = 4, EMPTY_MS = 15_000, AGAIN_MS = 2000, TOAST_MS = 6000, OPENS_MS = 10_000, EXPORT_MS = 600_000, RENEWS_MS = 60_000;
   let outbox, desk;  // the page's, and the tab once it has been opened
 
   const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -33,6 +33,8 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       outbox.refused = (sentence) => this.toast(sentence);
       this.sent();
       new IntersectionObserver(() => this.seen()).observe(root);
+      // What is shown stays with this page for as long as it is open, not for ever.
+      setInterval(() => { if (this.visible) this.fill(); }, RENEWS_MS);
     }
 
     get current() { return this.items.get(this.list[0]); }
@@ -60,7 +62,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
         asked.have = [...had].filter((id) => !this.wanted.includes(id));
         [this.wanted, this.afresh] = [[], false];
         const turn = this.turn;
-        told = await outbox.ask('plates_take', asked);
+        told = await outbox.askInTurn('plates_take', asked);
         if (!told || told.error) {
           [this.wanted, this.afresh] = [[...asked.first, ...this.wanted], asked.afresh || this.afresh];
           if (!this.current) this.say(told?.error ?? 'The server does not answer. It is asked again.', true);
