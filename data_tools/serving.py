@@ -40,17 +40,17 @@ class ServedApp:
 
 
 @contextmanager
-def served_app(checkpoint: str | None = None, wait_s: float = 60, home: Path | None = None) -> Iterator[ServedApp]:
-    """Start `python app.py` on a free port, wait for its page, and stop it afterwards.
+def served_app(
+    checkpoint: str | None = None, wait_s: float = 180, home: Path | None = None, port: int | None = None
+) -> Iterator[ServedApp]:
+    """Start `python app.py` on `port`, by default a free one, wait for its page, and stop it afterwards.
 
-    Its galleries are in `home`; without one it gets an empty home of its own.
+    Galleries and labels are in `home`; without one it gets an empty home of its own.
 
     Raises:
         RuntimeError: the process ended or gave no page in time; the message has its last output.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = port or _free_port()
     kept = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     environment = {
         **os.environ,
@@ -80,6 +80,12 @@ def served_app(checkpoint: str | None = None, wait_s: float = 60, home: Path | N
             child.kill()
             child.wait()
         kept.cleanup()
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _answers(url: str) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -41,6 +42,38 @@ def test_recognize_answers_with_the_contract(app: ServedApp, photo: Path) -> Non
     assert areas == sorted(areas, reverse=True)
 
 
+def test_a_plate_close_up_is_read_better_by_its_corners(app: ServedApp, tmp_path: Path) -> None:
+    row = pq.read_table("vehicle_demo/samples/plate_crops.parquet").slice(3, 1).to_pylist()[0]
+    path = tmp_path / "plate.jpg"
+    path.write_bytes(row["image"]["bytes"])
+    client = Client(app.url, verbose=False)
+    with Image.open(path) as image:
+        size = image.size
+    corners = [[x * size[0], y * size[1]] for x, y in row["corners"]]
+    (plate,) = client.predict(handle_file(str(path)), corners, "", api_name="/read_plate")["plates"]
+    assert plate["text"] == row["text"] and len(plate["slots"]) == 8
+    assert all(len(slot) == 3 and slot[0]["score"] >= slot[1]["score"] >= slot[2]["score"] for slot in plate["slots"])
+    assert "".join(slot[0]["character"] for slot in plate["slots"]) == row["text"]
+    assert len(plate["corners"]) == 4 and plate["box"][0] < plate["box"][2]
+    (whole,) = client.predict(handle_file(str(path)), None, "", api_name="/read_plate")["plates"]
+    assert whole["box"] == [0, 0, *size] and whole["corners"] is None
+    with pytest.raises(AppError, match="four corners"):
+        client.predict(handle_file(str(path)), [[1, 2]], "", api_name="/read_plate")
+
+
+def test_every_plate_of_a_photo_is_read(app: ServedApp) -> None:
+    answer = Client(app.url, verbose=False).predict(
+        handle_file("vehicle_demo/samples/photos/avenue.jpg"), None, "", api_name="/read_plate"
+    )
+    width, height = answer["image"]["width"], answer["image"]["height"]
+    assert len(answer["plates"]) >= 2
+    for plate in answer["plates"]:
+        x1, y1, x2, y2 = plate["box"]
+        assert 0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height and (x2 - x1) < width / 3
+    scores = [plate["score"] for plate in answer["plates"]]
+    assert scores == sorted(scores, reverse=True)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [(b"nothing of the kind", "not a picture"), (b"", "empty"), (b"\xff\xd8\xff\xe0" * 9, "damaged|not a picture")],
@@ -57,9 +90,9 @@ def test_an_unknown_checkpoint_gets_its_sentence(app: ServedApp, photo: Path) ->
         Client(app.url, verbose=False).predict(handle_file(str(photo)), "gone", api_name="/recognize")
 
 
-def test_only_recognize_and_search_are_public(app: ServedApp) -> None:
+def test_only_what_reads_is_public(app: ServedApp) -> None:
     endpoints = Client(app.url, verbose=False).view_api(return_format="dict")["named_endpoints"]
-    assert sorted(endpoints) == ["/recognize", "/search"]
+    assert sorted(endpoints) == ["/read_plate", "/recognize", "/search"]
 
 
 def test_an_assistant_finds_and_calls_the_tool(app: ServedApp, photo: Path) -> None:
@@ -75,7 +108,7 @@ def test_an_assistant_finds_and_calls_the_tool(app: ServedApp, photo: Path) -> N
             return [tool.name for tool in tools], str(answer.content[0])
 
     names, text = asyncio.run(ask())
-    assert sorted(names) == ["recognize", "search"]
+    assert sorted(names) == ["read_plate", "recognize", "search"]
     assert "'vehicles': [{'box'" in text
 
 

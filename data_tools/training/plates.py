@@ -18,6 +18,7 @@ from data_tools.drawing.plates import draw_text, random_layout, random_text
 from data_tools.training.augment import blur_some, change_light
 from data_tools.training.data import plate_slots, training_pictures
 from vehicle_demo.models.plate_reader import READER_SIZE
+from vehicle_demo.recognition.rectify import homographies
 
 # Height and width in pixels of the cached close-ups: a little more than the reader takes.
 _CACHED = (64, 192)
@@ -79,17 +80,6 @@ def seen_from_elsewhere(pixels: Tensor, rng: np.random.Generator) -> Tensor:
     mapped = places @ theta.transpose(1, 2)
     grid = (mapped[..., :2] / mapped[..., 2:]).reshape(count, height, width, 2)
     return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False)
-
-
-def homographies(source: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The (N, 3, 3) matrices that carry four points (4, 2) to each of (N, 4, 2), by their eight linear equations."""
-    x, y = np.broadcast_to(source, targets.shape).transpose(2, 0, 1)
-    u, v = targets.transpose(2, 0, 1)
-    zero, one = np.zeros_like(x), np.ones_like(x)
-    first = np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], axis=-1)
-    second = np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], axis=-1)
-    solved = np.linalg.solve(np.concatenate([first, second], axis=1), np.concatenate([u, v], axis=1)[..., None])[..., 0]
-    return np.concatenate([solved, np.ones((len(solved), 1))], axis=1).reshape(-1, 3, 3)
 
 
 def _lit(pixels: Tensor, generator: torch.Generator) -> Tensor:

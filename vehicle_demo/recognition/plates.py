@@ -9,6 +9,8 @@ from vehicle_demo.recognition.results import Box, Character, PlateReading
 SLOTS = 8
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 BLANK = len(ALPHABET)
+# Alternatives kept for each slot.
+_KEPT = 3
 
 
 def read_slots(logits: np.ndarray, box: Box | None) -> PlateReading | None:
@@ -31,4 +33,9 @@ def read_slots(logits: np.ndarray, box: Box | None) -> PlateReading | None:
     )
     if not characters:
         return None
-    return PlateReading("".join(c.character for c in characters), float(scores.prod()), box, characters)
+    ranked = np.argsort(-probabilities, axis=1, kind="stable")[:, :_KEPT]
+    slots = tuple(
+        tuple(Character((*ALPHABET, "")[index], float(row[index])) for index in best)
+        for row, best in zip(probabilities, ranked, strict=True)
+    )
+    return PlateReading("".join(c.character for c in characters), float(scores.prod()), box, characters, slots)

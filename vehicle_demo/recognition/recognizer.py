@@ -17,9 +17,12 @@ from vehicle_demo.recognition.graph import Graph
 from vehicle_demo.recognition.images import open_image
 from vehicle_demo.recognition.plates import read_slots
 from vehicle_demo.recognition.reader import Reader
-from vehicle_demo.recognition.results import Box, PlateReading, Recognition, Scored, Vehicle
+from vehicle_demo.recognition.rectify import box_around, checked_corners, rectified
+from vehicle_demo.recognition.results import Box, Corners, PlateReading, Recognition, Scored, Vehicle
 
 _RANKED = 5
+# Photos are seldom this many times wider than high, plates close up mostly are.
+_CLOSE_UP = 1.9
 _COUNTED = {"categories": "det_classes", "types": "vehicle_types", "makes": "makes", "models": "models"}
 
 ImageSource = Image.Image | bytes | str | Path
@@ -152,6 +155,41 @@ class Recognizer:
             ImageError: a picture cannot be used.
         """
         return [read_slots(slots, None) for slots in self._slots([(open_image(image), None) for image in images])]
+
+    def read_plate(self, image: ImageSource, corners: Corners) -> PlateReading | None:
+        """Read the plate with these corners, rectified; None where nothing can be read. Its box is that of the corners.
+
+        Raises:
+            ImageError: the picture or the corners cannot be used.
+        """
+        picture = open_image(image)
+        corners = checked_corners(corners, picture.size)
+        size = self._reader.size if self._reader else (self.input_size, self.input_size)
+        (slots,) = self._slots([(rectified(picture, corners, size, self.checkpoint.plate_margin), None)])
+        reading = read_slots(slots, clip(box_around(corners), picture.size))
+        return replace(reading, corners=corners) if reading else None
+
+    def read_photo(self, image: ImageSource) -> list[PlateReading]:
+        """Read every plate of a photo, or the one plate that fills the picture; the surest first.
+
+        A picture counts as such a close-up when no vehicle with a plate is in it, or when it is as wide as plates are
+        and reads better whole. Then the plate's box is the picture's frame.
+
+        Raises:
+            ImageError: the picture cannot be used.
+        """
+        picture = open_image(image)
+        thresholds = self.checkpoint.thresholds
+        vehicles = self.recognize(picture).above(thresholds.detection).vehicles
+        found = sorted((v.plate for v in vehicles if v.plate), key=lambda plate: -plate.score)
+        (whole,) = self.read_plates([picture])
+        if whole is None:
+            return found
+        wide = picture.width >= _CLOSE_UP * picture.height
+        better = whole.score > found[0].score if found else wide or whole.score >= thresholds.plate
+        if better and (wide or not found):
+            return [replace(whole, box=Box(0, 0, *picture.size))]
+        return found
 
     def _detections(self, outputs: Mapping[str, np.ndarray], row: int, size: tuple[int, int]) -> list[Detection]:
         boxes, scores, categories = decode_boxes(outputs["det_boxes"][row], outputs["det_classes"][row], size)

@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+# Four corners (x, y) in pixels of the upright picture, from the plate's upper left on clockwise.
+Corners = tuple[tuple[float, float], ...]
+
 
 @dataclass(frozen=True)
 class Box:
@@ -38,7 +41,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Character:
-    """One plate character and its probability in [0, 1]."""
+    """One plate character and its probability in [0, 1]; in a slot's ranking empty for a blank."""
 
     character: str
     score: float
@@ -46,12 +49,18 @@ class Character:
 
 @dataclass(frozen=True)
 class PlateReading:
-    """A plate's text without blanks; `box` is None for graphs that give no plate box."""
+    """A plate's text without blanks; `box` is None for graphs that give no plate box.
+
+    `slots`: the likeliest characters of each of the reader's slots, the best first, an empty one for a blank.
+    `corners`: those it was rectified by, where they were given.
+    """
 
     text: str
     score: float
     box: Box | None
     characters: tuple[Character, ...]
+    slots: tuple[tuple[Character, ...], ...] = ()
+    corners: Corners | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; the box as a list."""
@@ -61,6 +70,12 @@ class PlateReading:
             "box": self.box.to_list() if self.box else None,
             "characters": [asdict(character) for character in self.characters],
         }
+
+    def to_slots_dict(self) -> dict[str, Any]:
+        """The same with all slots and the corners, as the `/read_plate` endpoint gives each plate."""
+        corners = [[round(x, 1), round(y, 1)] for x, y in self.corners] if self.corners else None
+        slots = [[asdict(character) for character in slot] for slot in self.slots]
+        return {**self.to_dict(), "corners": corners, "slots": slots}
 
 
 @dataclass(frozen=True)

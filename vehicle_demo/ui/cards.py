@@ -67,8 +67,8 @@ def _card(image: Image.Image, index: int, vehicle: Vehicle, thresholds: Threshol
         f'<span class="vd-title"><span class="vd-category">{escape(category.label)}</span> '
         f'<span class="vd-score">{category.score:.2f}</span>{mark_html(vehicle.novelty)}<br>{title}</span></summary>'
         f"{lists}{_plate(image, vehicle.plate, thresholds.plate)}{novelty_html(vehicle.novelty, known)}"
-        f'<div class="vd-actions"><button type="button" data-look-alikes>Find look-alikes</button>{BUTTON_HTML}</div>'
-        f"{PLACE_HTML}</details>"
+        '<div class="vd-actions"><button type="button" data-look-alikes>Find look-alikes</button>'
+        f'<button type="button" data-read-plate>Correct the plate</button>{BUTTON_HTML}</div>{PLACE_HTML}</details>'
     )
 
 

@@ -10,12 +10,14 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from vehicle_demo.annotation.store import StoreError
 from vehicle_demo.gallery.gallery import Gallery, GalleryError
 from vehicle_demo.recognition import CheckpointError, ImageError, Recognition, open_image
 from vehicle_demo.ui import attention
 from vehicle_demo.ui.cards import cards_html, message_html
 from vehicle_demo.ui.galleries import SAMPLE
 from vehicle_demo.ui.novelty import Known, compared
+from vehicle_demo.ui.people import NotAllowedError, person_of
 from vehicle_demo.ui.pictures import data_uri, photo_field
 from vehicle_demo.ui.services import Services
 from vehicle_demo.ui.stage import stage_html
@@ -70,6 +72,26 @@ def build(services: Services) -> gr.Tab:
         # What was unknown may have been added meanwhile.
         return on_choice(source, choice, against) if rows_of(choice, against) != rows else [gr.skip()] * 4
 
+    def on_plate(wanted: Any, source: str | None, choice: str, request: gr.Request) -> dict[str, Any]:
+        """Put a shown vehicle's plate into the queue of the Plates tab: its number there, or what is wrong."""
+        try:
+            person_of(request)
+            recognizer = services.recognizer(choice)
+            if source is None:
+                raise ImageError("The photo is not there any more. Choose it again.")
+            content = Path(source).read_bytes()
+            box = wanted.get("box") if isinstance(wanted, dict) else None
+            # Found again, not believed: another photo may be here by now, and scripts may send anything.
+            vehicles = recognizer.recognize(content).vehicles
+            vehicle = next((vehicle for vehicle in vehicles if vehicle.box.to_list() == box), None)
+            if vehicle is None:
+                raise ImageError("This vehicle is not in the photo any more. Recognise it again.")
+            return {"item": services.labels.put_vehicle(recognizer, content, vehicle)}
+        except (NotAllowedError, ImageError, CheckpointError, StoreError) as error:
+            return {"error": str(error)}
+        except OSError:
+            return {"error": "The photo is not there any more. Choose it again."}
+
     # Also the tool of the app's MCP server, which shows this docstring.
     def recognize(image: str | None, checkpoint: str | None = None, gallery: str | None = None) -> dict[str, Any]:
         """Find and describe every vehicle in a picture: boxes, type, make, model, plate, embedding, novelty. Read-only.
@@ -88,6 +110,34 @@ def build(services: Services) -> gr.Tab:
         except (ImageError, CheckpointError, GalleryError) as error:
             raise gr.Error(str(error), print_exception=False) from error
         return found.to_dict()
+
+    # Also a tool of the MCP server.
+    def read_plate(image: str | None, corners: Any = None, checkpoint: str | None = None) -> dict[str, Any]:
+        """Read number plates: every one in a photo, or the one in a close-up of a plate. Read-only.
+
+        Each plate has its text (letters and digits, without signs and gaps), a score in [0, 1] (how likely all of it is
+        right), its box in pixels, its characters with a score each, and for each of the reader's 8 slots the three
+        likeliest characters, the best first and empty for a blank. A picture without a plate gives an empty list.
+
+        Args:
+            image: The picture, at most 32 MB.
+            corners: Four corners [x, y] in pixels, clockwise from the plate's upper left: only this plate is read, as
+                seen from the front. Empty to find the plates.
+            checkpoint: A name from the app's checkpoint menu; the first one when empty.
+        """
+        if image is None:
+            raise gr.Error("Send a picture.", print_exception=False)
+        try:
+            recognizer = services.recognizer(checkpoint or None)
+            picture = open_image(image)
+            found = [recognizer.read_plate(picture, corners)] if corners else recognizer.read_photo(picture)
+        except (ImageError, CheckpointError) as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        return {
+            "checkpoint": recognizer.checkpoint.name,
+            "image": {"width": picture.width, "height": picture.height},
+            "plates": [plate.to_slots_dict() for plate in found if plate],
+        }
 
     with gr.Tab("Recognise", id="recognise") as tab:
         source, rows = gr.State(None), gr.State(0)
@@ -140,6 +190,19 @@ def build(services: Services) -> gr.Tab:
         for begins in (tab.select, page.load):
             begins(lambda: gr.Dropdown(choices=services.galleries.names()), None, against, api_visibility="private")
         attention.build(services, source, choice)
+        putter = gr.HTML("", js_on_load="vehicleDemo.sends('plate', () => trigger('click'));", elem_classes="vd-sender")
+        put = gr.JSON(visible=False)
+        putter.click(
+            on_plate,
+            [gr.JSON(visible=False), source, choice],
+            put,
+            js="(wanted, ...others) => [vehicleDemo.plateAsked, ...others]",
+            trigger_mode="multiple",
+            concurrency_id="model",
+            concurrency_limit=_CONCURRENT,
+            show_progress="hidden",
+            api_visibility="private",
+        ).then(None, put, js="(said) => { vehicleDemo.plateReady(said); }", api_visibility="private")
         gr.Button(visible=False).click(
             recognize,
             [
@@ -149,6 +212,18 @@ def build(services: Services) -> gr.Tab:
             ],
             gr.JSON(visible=False, label="recognition"),
             api_name="recognize",
+            concurrency_id="model",
+            concurrency_limit=_CONCURRENT,
+        )
+        gr.Button(visible=False).click(
+            read_plate,
+            [
+                gr.File(visible=False, label="image"),
+                gr.JSON(visible=False, label="corners"),
+                gr.Textbox(visible=False, label="checkpoint"),
+            ],
+            gr.JSON(visible=False, label="plates"),
+            api_name="read_plate",
             concurrency_id="model",
             concurrency_limit=_CONCURRENT,
         )

@@ -1,4 +1,4 @@
-"""What the tabs share: the checkpoints that are there, loaded once, the example pictures and the galleries."""
+"""What the tabs share: the checkpoints that are there, loaded once, the example pictures, galleries and labels."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from threading import Lock
 from vehicle_demo.home import home as data_home
 from vehicle_demo.recognition import CheckpointError, Recognizer, load_checkpoint
 from vehicle_demo.ui.galleries import Galleries
+from vehicle_demo.ui.labels import Labels
 
 PROJECT = Path(__file__).resolve().parents[2]
 SAMPLES = PROJECT / "vehicle_demo" / "samples"
@@ -31,6 +32,7 @@ class Services:
     choices: Mapping[str, Choice]
     examples: tuple[Path, ...]
     galleries: Galleries
+    labels: Labels
     _loaded: dict[str, Recognizer] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -60,7 +62,8 @@ def find_services(
 ) -> Services:
     """Every checkpoint in `folder`, after the one that `VEHICLE_DEMO_CHECKPOINT` names (a path or a Hub model).
 
-    `home` is where galleries are kept, by default `home.home()`.
+    `home` is where galleries and labels are kept, by default `home.home()`; VEHICLE_DEMO_DATABASE_URL names another
+    database for the labels.
 
     Raises:
         CheckpointError: there is none at all.
@@ -77,5 +80,7 @@ def find_services(
         checkpoint = load_checkpoint(source)
         for precision in checkpoint.graphs:
             choices[f"{checkpoint.name} {precision.upper()}"] = Choice(source, precision)
-    galleries = Galleries((home or data_home()) / "galleries", samples / "reid.parquet")
-    return Services(choices, tuple(sorted((samples / "photos").glob("*.jpg"))), galleries)
+    home = home or data_home()
+    galleries = Galleries(home / "galleries", samples / "reid.parquet")
+    labels = Labels(home / "labels", os.environ.get("VEHICLE_DEMO_DATABASE_URL", ""), samples / "plate_crops.parquet")
+    return Services(choices, tuple(sorted((samples / "photos").glob("*.jpg"))), galleries, labels)

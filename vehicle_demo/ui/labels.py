@@ -1,0 +1,118 @@
+"""The label store that the tabs share: opened at its first use, and filled with the sample's plates."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock, Thread
+
+from PIL import Image
+
+from vehicle_demo.annotation.queue import Queue
+from vehicle_demo.annotation.store import NewItem, Store, StoreError
+from vehicle_demo.recognition import ImageError, Recognizer, Vehicle, open_image
+from vehicle_demo.recognition.rectify import corners_of
+from vehicle_demo.recognition.results import Box, PlateReading
+
+RECOGNISE = "recognise"
+# Where a plate is looked for on a vehicle without one: shares of its box.
+_USUAL = Box(0.35, 0.65, 0.65, 0.8)
+
+
+@dataclass
+class Labels:
+    """`folder` is where labels and pictures are kept, `url` another database, `sample` the plates that ship.
+
+    Safe to share between threads.
+    """
+
+    folder: Path
+    url: str
+    sample: Path
+    _store: Store | None = None
+    _lock: Lock = field(default_factory=Lock)
+
+    def store(self) -> Store:
+        """The store, opened once. Raises StoreError, and tries again the next time."""
+        with self._lock:
+            if self._store is None:
+                self._store = Store(self.folder, self.url)
+            return self._store
+
+    def queue(self) -> Queue:
+        """What to ask next. Raises StoreError."""
+        return Queue(self.store())
+
+    def fill_sample(self, recognizer: Recognizer) -> Thread:
+        """Put the sample's plates into an empty store, in the background; what fails shows when the tab is opened."""
+        thread = Thread(target=self._fill_quietly, args=(recognizer,), daemon=True)
+        thread.start()
+        return thread
+
+    def add_sample(self, recognizer: Recognizer) -> None:
+        """Put the sample's plates into the store unless there are plates in it; all of them, or none.
+
+        Raises:
+            StoreError: nothing was added.
+        """
+        if self.sample.exists() and not self.queue().choices().sources:
+            self.store().add(list(self._sample_items(recognizer)))
+
+    def put_vehicle(self, recognizer: Recognizer, content: bytes, vehicle: Vehicle) -> int:
+        """Put a recognised vehicle's plate into the queue and return its number.
+
+        A plate that was not found is looked for where plates usually are, for a person to move the corners.
+
+        Raises:
+            StoreError: it was not added.
+            ImageError: the picture cannot be used, or no plate can be there.
+        """
+        image = open_image(content)
+        box = vehicle.plate.box if vehicle.plate and vehicle.plate.box else _usual_place(vehicle.box)
+        corners = corners_of(box)
+        item = _item(recognizer, content, recognizer.read_plate(image, corners), corners, vehicle.box, RECOGNISE)
+        return self.store().add([item])[0]
+
+    def _fill_quietly(self, recognizer: Recognizer) -> None:
+        try:
+            self.add_sample(recognizer)
+        except StoreError as error:
+            print(f"The sample's plates were not added: {error}")
+
+    def _sample_items(self, recognizer: Recognizer) -> Iterator[NewItem]:
+        # Costs a third of a second, and only the first start needs it.
+        import pyarrow.parquet as parquet
+
+        for row in parquet.read_table(self.sample).to_pylist():
+            content = row["image"]["bytes"]
+            with Image.open(io.BytesIO(content)) as image:
+                width, height = image.size
+            corners = tuple((x * width, y * height) for x, y in row["corners"])
+            yield _item(recognizer, content, recognizer.read_plate(content, corners), corners, None, row["source"])
+
+
+def _item(
+    recognizer: Recognizer,
+    content: bytes,
+    reading: PlateReading | None,
+    corners: tuple[tuple[float, float], ...],
+    around: Box | None,
+    source: str,
+) -> NewItem:
+    checkpoint = recognizer.checkpoint
+    name = f"{checkpoint.name} {checkpoint.version}".strip()
+    return NewItem(content, corners, around, reading, name, checkpoint.heads_version, source)
+
+
+def _usual_place(vehicle: Box) -> Box:
+    width, height = vehicle.x2 - vehicle.x1, vehicle.y2 - vehicle.y1
+    if width < 16 or height < 16:
+        raise ImageError("This vehicle is too small for a plate to be read. Use a larger picture.")
+    return Box(
+        vehicle.x1 + _USUAL.x1 * width,
+        vehicle.y1 + _USUAL.y1 * height,
+        vehicle.x1 + _USUAL.x2 * width,
+        vehicle.y1 + _USUAL.y2 * height,
+    )
