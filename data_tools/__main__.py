@@ -7,7 +7,7 @@ import importlib
 import sys
 
 COMMANDS = (
-    "render", "train", "train_reader", "export", "calibrate", "evaluate", "card", "index",
+    "render", "draw_plates", "train", "train_reader", "export", "calibrate", "evaluate", "card", "index",
     "measure_gallery", "benchmark", "benchmark_gallery", "load_test",
 )  # fmt: skip
 

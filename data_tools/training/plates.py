@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from data_tools.drawing.plates import draw_text, random_layout, random_text
+from data_tools.drawing.plates import Layout, draw_text, random_layout, random_text
 from data_tools.training.augment import blur_some, change_light
 from data_tools.training.data import plate_slots, training_pictures
 from vehicle_demo.models.plate_reader import READER_SIZE
@@ -119,9 +119,20 @@ def _drawn(cache: Path, seed: int, count: int) -> tuple[np.ndarray, list[str]]:
     return kept["pixels"], kept["texts"].tolist()
 
 
-def close_up(rng: np.random.Generator) -> tuple[Image.Image, str]:
-    """A drawn plate of any style on a piece of bodywork, worn and compressed, and its text."""
-    layout = random_layout(rng)
+def drawn_views(layout: Layout, count: int, seed: int) -> tuple[np.ndarray, list[str]]:
+    """Plates of one style as the reader learns from them, through homographies and light: (count, 48, 160, 3) uint8.
+
+    With another seed than a config's these are plates that no reader of ours was taught.
+    """
+    made = [close_up(np.random.default_rng((seed, row)), layout) for row in range(count)]
+    pixels = torch.from_numpy(np.stack([_stretched(image) for image, _ in made])).permute(0, 3, 1, 2).float() / 255
+    seen = _lit(seen_from_elsewhere(pixels, np.random.default_rng(seed)), torch.Generator().manual_seed(seed))
+    return (seen * 255).round().byte().permute(0, 2, 3, 1).numpy(), [text for _, text in made]
+
+
+def close_up(rng: np.random.Generator, layout: Layout | None = None) -> tuple[Image.Image, str]:
+    """A drawn plate, of any style unless one is given, on a piece of bodywork, worn and compressed, and its text."""
+    layout = layout or random_layout(rng)
     text = random_text(rng, layout.pattern)
     plate = draw_text(layout, text, height=96)
     margins = rng.uniform(0, 0.1, 4) * (plate.width, plate.height, plate.width, plate.height)

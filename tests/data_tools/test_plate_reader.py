@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from data_tools.__main__ import main
-from data_tools.drawing.plates import random_layout, random_text
+from data_tools.drawing.plates import LAYOUTS, random_layout, random_text
 from data_tools.training.plates import PlateCloseUps, close_up, homographies, seen_from_elsewhere
 from data_tools.training.reader import ReaderLosses
 from tests.data_tools.files import write_plates
@@ -63,6 +63,18 @@ def test_a_batch_is_the_same_whenever_it_is_asked_for_and_masks_what_is_unknown(
     assert torch.equal(pixels, again.batch_at(3, 32)[0]) and not torch.equal(pixels, plates.batch_at(4, 32)[0])
     masked = slots[slots.eq(-1).any(dim=1)]
     assert len(masked) and masked[0].tolist() == [4, -1, 7, -1, 12, 36, 36, 36]
+
+
+def test_the_shipped_reader_reads_drawn_plates_it_was_not_taught(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["draw-plates", "--output", str(tmp_path), "--count", "20"])
+    main(["evaluate", "--checkpoint", "checkpoints/vehicledino-nano", "--data", str(tmp_path)])
+    printed = dict(line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("plates."))
+    assert {float(printed[f"plates.drawn_{layout.name}.plates"]) for layout in LAYOUTS} == {20}
+    assert min(float(printed[f"plates.drawn_{layout.name}.exact"]) for layout in LAYOUTS) >= 0.85
+    with pytest.raises(SystemExit, match="choose another"):
+        main(["draw-plates", "--output", str(tmp_path), "--seed", "1"])
 
 
 def test_unknown_characters_teach_nothing() -> None:
