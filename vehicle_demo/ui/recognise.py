@@ -69,8 +69,10 @@ def build(services: Services) -> gr.Tab:
         return (*show(source, choice, against), source, rows)
 
     def on_return(source: str | None, choice: str, against: str, rows: int) -> Any:
-        # What was unknown may have been added meanwhile.
-        return on_choice(source, choice, against) if rows_of(choice, against) != rows else [gr.skip()] * 4
+        # What was unknown may have been added meanwhile. Gradio also says so of a page that has just been opened, where
+        # nothing is shown yet and the first example is on its way.
+        looks_again = source is not None and rows_of(choice, against) != rows
+        return on_choice(source, choice, against) if looks_again else [gr.skip()] * 4
 
     def on_plate(wanted: Any, source: str | None, choice: str, request: gr.Request) -> dict[str, Any]:
         """Put a shown vehicle's plate into the queue of the Plates tab: its number there, or what is wrong."""
