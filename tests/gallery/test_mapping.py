@@ -10,8 +10,8 @@ import pytest
 
 from tests.drawn_gallery import drawn_items, unit_clusters
 from vehicle_demo.gallery.gallery import Gallery, GalleryError
-from vehicle_demo.gallery.mapping import Maps, Snapshot
-from vehicle_demo.gallery.projection import ITERATIONS, STAGES, Settings
+from vehicle_demo.gallery.mapping import Maps, Snapshot, prepare
+from vehicle_demo.gallery.projection import ITERATIONS, STAGES, Settings, settings_for
 
 ROWS = np.arange(60)
 SETTINGS = Settings(10.0, 0)
@@ -49,6 +49,15 @@ def test_pca_comes_at_once_and_the_map_when_it_has_settled(gallery: Gallery) -> 
     last = maps.look(gallery, ROWS, SETTINGS, "anna")
     assert (last.state, last.iterations) == ("done", STAGES * ITERATIONS)
     assert not np.allclose(last.coordinates, first.coordinates, atol=0.01)
+
+
+def test_a_map_that_was_prepared_is_there_at_once(gallery: Gallery) -> None:
+    prepare(gallery)
+    now = Maps().look(gallery, ROWS, settings_for(len(ROWS)), "anna")
+    assert (now.state, now.iterations) == ("done", STAGES * ITERATIONS) and not at_work()
+    gallery.add(unit_clusters(66, 32)[60:], drawn_items(66)[60:])
+    assert Maps().look(gallery, np.arange(66), settings_for(66), "anna").state == "working"
+    finish()
 
 
 def test_two_who_look_share_one_run_and_one_who_leaves_does_not_stop_it(gallery: Gallery) -> None:

@@ -48,6 +48,12 @@ def test_a_gallery_with_too_few_vehicles_leaves_it_open(tmp_path: Path) -> None:
     assert "too few vehicles" in html and "vd-known" not in html and "vd-unknown" not in html
 
 
+def test_a_gallery_that_is_being_filled_asks_for_a_moment() -> None:
+    """A visitor's first sight of the app: the sample is filled in the background."""
+    html = cards_html(IMAGE, seen(ROWS[0]), Thresholds(), "nano FP32", Known("sample", None, filling=True))
+    assert "sample is being filled just now" in html and "too few" not in html
+
+
 @pytest.mark.parametrize(("known", "sign", "word"), [(True, "\u2713", "known"), (False, "?", "unknown")])
 def test_the_card_says_it_by_sign_and_word_and_the_file_too(known: bool, sign: str, word: str) -> None:
     found = seen(ROWS[0])

@@ -122,5 +122,19 @@ class Maps:
         return True
 
 
+def prepare(gallery: Gallery) -> None:
+    """Make and keep the map that a visitor meets first, of all rows with the usual settings, if it is not kept yet."""
+    rows = np.arange(len(gallery))
+    settings = projection.settings_for(len(rows))
+    folder, about = gallery.storage.folder, _about(gallery, settings)
+    if projection.load(folder, rows, about) is not None:
+        return
+    embeddings = gallery.storage.embeddings()[rows]
+    first = projection.pca(embeddings)
+    if projection.can_settle(first):
+        *_, settled = projection.tsne(embeddings, first, settings)
+        projection.save(folder, rows, about, settled)
+
+
 def _about(gallery: Gallery, settings: Settings) -> About:
     return About(gallery.storage.checkpoint, settings.perplexity, settings.seed)

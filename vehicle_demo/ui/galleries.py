@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock, Thread
 
+from vehicle_demo.gallery import mapping
 from vehicle_demo.gallery.building import Progress, build
 from vehicle_demo.gallery.gallery import Gallery, GalleryError
 from vehicle_demo.gallery.sources import Source, open_source
@@ -91,13 +92,17 @@ class Galleries:
         return self._filling.get((name, _version(recognizer)))
 
     def fill_sample(self, recognizer: Recognizer) -> Thread | None:
-        """Fill the sample gallery in the background, where there is a sample; what is there already is passed over."""
+        """Fill the sample gallery in the background and make its map, where there is a sample.
+
+        What is there already is passed over.
+        """
         if not self.sample.exists():
             return None
 
         def work() -> None:
             try:
                 deque(self.fill(recognizer, SAMPLE, open_source(self.sample)), maxlen=0)
+                mapping.prepare(self.gallery(recognizer, SAMPLE))
             except GalleryError as error:
                 last = self.filling(recognizer)
                 progress = last.progress if last else Progress(None)

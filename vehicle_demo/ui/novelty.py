@@ -18,12 +18,14 @@ from vehicle_demo.recognition import Novelty, Recognition
 class Known:
     """The gallery that knows vehicles: its name, and the largest distance at which it does.
 
-    That is None with too few rows, or where the gallery cannot be opened; `problem` is the sentence of the latter.
+    That is None with too few rows, yet or for good (`filling`), or where the gallery cannot be opened; `problem` is the
+    sentence of the latter.
     """
 
     gallery: str
     within: float | None
     problem: str = ""
+    filling: bool = False
 
 
 def compared(found: Recognition, gallery: Gallery) -> Recognition:
@@ -53,6 +55,8 @@ def novelty_html(novelty: Novelty | None, known: Known) -> str:
     name = escape(known.gallery)
     if known.problem:
         said = escape(known.problem)
+    elif known.within is None and known.filling:
+        said = f"Gallery {name} is being filled just now: look again in a moment."
     elif novelty is None or known.within is None:
         said = f"Gallery {name} has too few vehicles of this checkpoint to tell: add {FEWEST} or more."
     elif novelty.known:

@@ -241,7 +241,8 @@ def _compared(services: Services, image: Image.Image | str, choice: str | None, 
     found = services.recognizer(choice).recognize(image)
     try:
         gallery = _gallery(services, choice, name)
-        return compared(found, gallery), Known(name, gallery.known_within)
+        filling = services.galleries.filling(services.recognizer(choice), name)
+        return compared(found, gallery), Known(name, gallery.known_within, filling=bool(filling and filling.running))
     except GalleryError as error:
         return found, Known(name, None, str(error))
 
