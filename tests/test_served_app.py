@@ -31,12 +31,12 @@ def test_recognize_answers_with_the_contract(app: ServedApp, photo: Path) -> Non
     answer = Client(app.url, verbose=False).predict(handle_file(str(photo)), "", api_name="/recognize")
     assert set(answer) == {"checkpoint", "heads_version", "image", "timings_ms", "vehicles"}
     assert answer["checkpoint"] == "vehicledino-nano"
-    assert answer["image"] == {"width": 1280, "height": 960}
+    assert answer["image"] == {"width": 1280, "height": 896}
     assert answer["vehicles"]
     areas = []
     for vehicle in answer["vehicles"]:
         x1, y1, x2, y2 = vehicle["box"]
-        assert 0 <= x1 < x2 <= 1280 and 0 <= y1 < y2 <= 960
+        assert 0 <= x1 < x2 <= 1280 and 0 <= y1 < y2 <= 896
         assert len(vehicle["embedding"]) == 256 and len(vehicle["model"]) >= 5
         areas.append((x2 - x1) * (y2 - y1))
     assert areas == sorted(areas, reverse=True)
