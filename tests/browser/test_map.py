@@ -12,11 +12,10 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from data_tools.serving import ServedApp, served_app
-from tests.browser.conftest import PHONE
+from tests.browser.conftest import PHONE, WAIT
 from tests.drawn_gallery import fill_home
 
 ROWS, MANY = 48, 1000
-WAIT = 20_000
 DONE = re.compile(r"t-SNE, 1,000 iterations")
 # Where a row's point is in the window, as plotly.js has drawn it.
 POINT = """(canvas, place) => {

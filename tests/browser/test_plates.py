@@ -12,17 +12,15 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from data_tools.serving import ServedApp, served_app
-from tests.browser.conftest import PHONE
+from tests.browser.conftest import PHONE, WAIT
 from tests.graphs import write_checkpoint, write_reader
 from vehicle_demo.annotation.queue import Queue
 from vehicle_demo.annotation.store import ANSWER, Store
 
-SLOW = 20_000
-
 
 def open_plates(page: Page) -> None:
     page.get_by_role("tab", name="Plates").click()
-    expect(desk(page)).to_be_visible(timeout=SLOW)
+    expect(desk(page)).to_be_visible(timeout=WAIT)
 
 
 def desk(page: Page) -> Locator:
@@ -45,12 +43,12 @@ def before(page: Page) -> Locator:
 
 
 def all_is_saved(page: Page) -> None:
-    expect(page.locator(".vd-plates-saved")).to_have_attribute("data-waiting", "0", timeout=SLOW)
+    expect(page.locator(".vd-plates-saved")).to_have_attribute("data-waiting", "0", timeout=WAIT)
 
 
 def correct(page: Page, letter: str) -> str:
     """Replace the weakest character and accept; what was said."""
-    expect(now(page)).to_be_visible(timeout=SLOW)
+    expect(now(page)).to_be_visible(timeout=WAIT)
     page.keyboard.press(letter)
     said = written(page)
     page.keyboard.press("Enter")
@@ -74,14 +72,14 @@ def test_twenty_plates_by_keyboard_with_the_server_killed_in_between(
         page = open_page(first.url)
         open_plates(page)
         said += [correct(page, letter) for letter in "ABCDEFGH"]
-        expect(page.locator(".vd-plates-strip .vd-after")).to_have_count(3, timeout=SLOW)
+        expect(page.locator(".vd-plates-strip .vd-after")).to_have_count(3, timeout=WAIT)
         first.process.kill()
         said += [correct(page, letter) for letter in "JKLM"]  # of the plates that are there already
-        expect(page.locator(".vd-plates-saved")).to_contain_text("kept in this browser", timeout=SLOW)
+        expect(page.locator(".vd-plates-saved")).to_contain_text("kept in this browser", timeout=WAIT)
     with served_app(str(checkpoint), home=tmp_path, port=urlsplit(first.url).port):
         all_is_saved(page)
         page.reload()  # the tab comes back by itself, with plates that were not answered
-        expect(desk(page)).to_be_visible(timeout=SLOW)
+        expect(desk(page)).to_be_visible(timeout=WAIT)
         said += [correct(page, letter) for letter in "NPQRSTUV"]
         all_is_saved(page)
         expect(page.locator(".vd-plates-progress")).to_contain_text("20 of 60")
@@ -117,7 +115,7 @@ def test_the_weakest_cell_is_focused_and_every_cell_has_a_name(page: Page) -> No
 def test_skip_not_readable_no_plate_and_undo_with_what_was_typed(page: Page) -> None:
     first = now(page).locator("span").text_content()
     for keys, says in (("Escape", "skipped"), ("Alt+x", "not readable"), ("Alt+n", "no plate")):
-        expect(now(page)).to_be_visible(timeout=SLOW)
+        expect(now(page)).to_be_visible(timeout=WAIT)
         page.keyboard.press(keys)
         expect(before(page)).to_have_text(says)
     for _ in range(3):
@@ -143,7 +141,7 @@ def test_corners_are_moved_by_keys_and_by_the_pointer(page: Page) -> None:
     front = page.locator(".vd-plates-front")
     picture = str(front.get_attribute("src"))
     page.keyboard.press("ArrowRight")
-    expect(front).not_to_have_attribute("src", picture, timeout=SLOW)
+    expect(front).not_to_have_attribute("src", picture, timeout=WAIT)
     assert handle.get_attribute("transform") != where
     page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.closest('.vd-slot') !== null")
@@ -154,7 +152,7 @@ def test_corners_are_moved_by_keys_and_by_the_pointer(page: Page) -> None:
     page.mouse.down()
     page.mouse.move(box["x"] + 12, box["y"] + 8, steps=3)
     page.mouse.up()
-    expect(front).not_to_have_attribute("src", picture, timeout=SLOW)
+    expect(front).not_to_have_attribute("src", picture, timeout=WAIT)
     all_is_saved(page)
     page.keyboard.press("Alt+z")
     page.keyboard.press("Alt+z")
@@ -164,8 +162,8 @@ def test_corners_are_moved_by_keys_and_by_the_pointer(page: Page) -> None:
 
 def test_filters_legend_and_download(page: Page) -> None:
     page.get_by_label("Source").select_option("drawn_uk")
-    expect(page.locator(".vd-plates-progress")).to_contain_text(" of 8 plates", timeout=SLOW)
-    expect(now(page)).to_be_visible(timeout=SLOW)
+    expect(page.locator(".vd-plates-progress")).to_contain_text(" of 8 plates", timeout=WAIT)
+    expect(now(page)).to_be_visible(timeout=WAIT)
     assert re.fullmatch(r"[A-Z0-9]{5,8}", written(page))
     expect(page.locator(".vd-plates-keys div:visible")).to_have_count(9)
     page.locator(".vd-slot input").first.focus()
@@ -181,10 +179,10 @@ def test_filters_legend_and_download(page: Page) -> None:
 def test_a_card_s_plate_opens_in_the_tab_and_back_returns(open_page: Callable[..., Page], app: ServedApp) -> None:
     page = open_page(app.url)
     card = page.locator(".vd-card:visible").first
-    expect(card).to_be_visible(timeout=SLOW)
+    expect(card).to_be_visible(timeout=WAIT)
     card.get_by_role("button", name="Correct the plate").click()
-    expect(page.get_by_role("tab", name="Plates")).to_have_attribute("aria-selected", "true", timeout=SLOW)
-    expect(page.get_by_alt_text("The vehicle", exact=True)).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("tab", name="Plates")).to_have_attribute("aria-selected", "true", timeout=WAIT)
+    expect(page.get_by_alt_text("The vehicle", exact=True)).to_be_visible(timeout=WAIT)
     page.locator(".vd-plates").get_by_role("button", name="Back to Recognise").click()
     expect(card).to_be_visible()
 

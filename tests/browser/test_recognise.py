@@ -12,13 +12,13 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from data_tools.serving import ServedApp
-from tests.browser.conftest import PHONE
+from tests.browser.conftest import PHONE, WAIT
 
 
 @pytest.fixture
 def page(open_page: Callable[..., Page], app: ServedApp) -> Page:
     page = open_page(app.url)
-    expect(page.locator(".vd-canvas")).to_be_visible(timeout=20_000)
+    expect(page.locator(".vd-canvas")).to_be_visible(timeout=WAIT)
     return page
 
 
@@ -44,7 +44,7 @@ def test_first_visit_shows_an_example_already_recognised(page: Page) -> None:
 def test_an_uploaded_photo_gets_boxes_and_cards(page: Page, photo: Path) -> None:
     before = page.locator(".vd-canvas img").get_attribute("src")
     upload(page, photo)
-    expect(page.locator(".vd-canvas img")).not_to_have_attribute("src", before or "", timeout=20_000)
+    expect(page.locator(".vd-canvas img")).not_to_have_attribute("src", before or "", timeout=WAIT)
     set_threshold(page, 0.32)
     expect(page.locator(".vd-box:visible").first).to_be_visible()
     expect(page.locator(".vd-card:visible").first).to_be_visible()
@@ -57,13 +57,13 @@ def test_the_last_of_two_quick_choices_is_shown(page: Page) -> None:
     shown, examples = page.locator(".vd-canvas img"), page.locator(".vd-strip button")
     first = shown.get_attribute("src") or ""
     examples.nth(1).click()
-    expect(shown).not_to_have_attribute("src", first, timeout=20_000)
+    expect(shown).not_to_have_attribute("src", first, timeout=WAIT)
     second = shown.get_attribute("src") or ""
     examples.nth(2).click()
     examples.nth(1).click()
     examples.nth(3).click()
     examples.nth(0).click()
-    expect(shown).to_have_attribute("src", first, timeout=20_000)
+    expect(shown).to_have_attribute("src", first, timeout=WAIT)
     page.wait_for_timeout(1500)
     expect(shown).to_have_attribute("src", first)
     assert first != second
@@ -115,10 +115,10 @@ def test_a_bad_file_shows_its_sentence_and_the_next_photo_works(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     upload(page, tmp_path / name)
-    expect(page.locator(".vd-error")).to_contain_text(words, timeout=20_000)
+    expect(page.locator(".vd-error")).to_contain_text(words, timeout=WAIT)
     assert "Traceback" not in page.content()
     upload(page, photo)
-    expect(page.locator(".vd-canvas")).to_be_visible(timeout=20_000)
+    expect(page.locator(".vd-canvas")).to_be_visible(timeout=WAIT)
 
 
 def test_a_photo_from_a_phone_is_shown_upright(page: Page, tmp_path: Path, photo: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_photo_from_a_phone_is_shown_upright(page: Page, tmp_path: Path, photo
         upright = {"width": image.height, "height": image.width}
     before = page.locator(".vd-canvas img").get_attribute("src")
     upload(page, tmp_path / "phone.heic")
-    expect(page.locator(".vd-canvas img")).not_to_have_attribute("src", before or "", timeout=20_000)
+    expect(page.locator(".vd-canvas img")).not_to_have_attribute("src", before or "", timeout=WAIT)
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Download JSON").click()
     shown = json.loads(Path(waiting.value.path()).read_text())["image"]
@@ -147,7 +147,7 @@ def test_a_huge_picture_gets_its_sentence_in_time(page: Page, tmp_path: Path, ki
         path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(33 * 2**20))
     upload(page, path)
     said = page.locator(".vd-error, .toast-body")
-    expect(said.first).to_contain_text("megapixels" if kind == "pixels" else "size", timeout=20_000)
+    expect(said.first).to_contain_text("megapixels" if kind == "pixels" else "size", timeout=WAIT)
 
 
 def test_the_first_card_in_view_is_open(page: Page, photo: Path) -> None:
@@ -161,10 +161,10 @@ def test_the_first_card_in_view_is_open(page: Page, photo: Path) -> None:
 def test_an_example_can_be_chosen(page: Page) -> None:
     before = page.locator(".vd-canvas img").get_attribute("src")
     page.locator(".vd-strip button").nth(2).click()
-    expect(page.locator(".vd-canvas img")).not_to_have_attribute("src", before or "", timeout=20_000)
+    expect(page.locator(".vd-canvas img")).not_to_have_attribute("src", before or "", timeout=WAIT)
 
 
 def test_a_phone_shows_everything_without_scrolling_sideways(open_page: Callable[..., Page], app: ServedApp) -> None:
     page = open_page(app.url, **PHONE)
-    expect(page.locator(".vd-canvas")).to_be_visible(timeout=20_000)
+    expect(page.locator(".vd-canvas")).to_be_visible(timeout=WAIT)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

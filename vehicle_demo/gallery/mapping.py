@@ -63,17 +63,14 @@ class Maps:
         key = (folder, projection.identity(rows, about))
         if (now := self._joined(key, watcher)) is not None:
             return now
-        if (kept := projection.load(folder, rows, about)) is not None:
-            return Snapshot("done", kept, about.iterations)
-        embeddings = gallery.storage.embeddings()[rows]
-        first = projection.pca(embeddings)
-        if not projection.can_settle(first):
-            return Snapshot("done", first, 0)
+        begun, embeddings = _begun(gallery, rows, about)
+        if begun.state == "done":
+            return begun
         with self._lock:
             if key not in self._jobs:
                 if sum(job.now.state == "working" for job in self._jobs.values()) >= _MOST_WAITING:
                     raise GalleryError("Too many maps are being made. Try again in a minute.")
-                job = self._jobs[key] = _Job(rows, Snapshot("working", first, 0), {watcher: time.monotonic()})
+                job = self._jobs[key] = _Job(rows, begun, {watcher: time.monotonic()})
                 work = (key, job, embeddings, settings, about)
                 Thread(target=self._make, args=work, daemon=True, name="map").start()
             return self._jobs[key].now
@@ -126,14 +123,24 @@ def prepare(gallery: Gallery) -> None:
     """Make and keep the map that a visitor meets first, of all rows with the usual settings, if it is not kept yet."""
     rows = np.arange(len(gallery))
     settings = projection.settings_for(len(rows))
-    folder, about = gallery.storage.folder, _about(gallery, settings)
-    if projection.load(folder, rows, about) is not None:
-        return
-    embeddings = gallery.storage.embeddings()[rows]
+    about = _about(gallery, settings)
+    begun, embeddings = _begun(gallery, rows, about)
+    if begun.state == "working":
+        *_, settled = projection.tsne(embeddings, begun.coordinates, settings)
+        projection.save(gallery.storage.folder, rows, about, settled)
+
+
+def _begun(gallery: Gallery, rows: np.ndarray, about: About) -> tuple[Snapshot, np.ndarray]:
+    """The map that is kept, or the PCA with which one begins, and ends where nothing can settle.
+
+    With it the rows' embeddings (N, D), to go on from; none of a map that is kept, which does not read them.
+    """
+    stored = gallery.storage.embeddings()
+    if (kept := projection.load(gallery.storage.folder, rows, about)) is not None:
+        return Snapshot("done", kept, about.iterations), stored[:0]
+    embeddings = stored[rows]
     first = projection.pca(embeddings)
-    if projection.can_settle(first):
-        *_, settled = projection.tsne(embeddings, first, settings)
-        projection.save(folder, rows, about, settled)
+    return Snapshot("working" if projection.can_settle(first) else "done", first, 0), embeddings
 
 
 def _about(gallery: Gallery, settings: Settings) -> About:
