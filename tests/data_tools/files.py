@@ -21,8 +21,8 @@ def street(seed: int) -> tuple[bytes, list[float]]:
     """A grey street with one coloured block on it, and the block's box."""
     rng = np.random.default_rng(seed)
     image = Image.new("RGB", (160, 120), (120, 120, 120))
-    w, h = rng.integers(30, 60), rng.integers(25, 45)
-    x, y = rng.integers(0, 160 - w), rng.integers(0, 120 - h)
+    w, h = int(rng.integers(30, 60)), int(rng.integers(25, 45))
+    x, y = int(rng.integers(0, 160 - w)), int(rng.integers(0, 120 - h))
     ImageDraw.Draw(image).rectangle((x, y, x + w, y + h), fill=tuple(int(c) for c in rng.integers(0, 255, 3)))
     return jpeg(image), [(x + w / 2) / 160, (y + h / 2) / 120, w / 160, h / 120]
 
