@@ -10,8 +10,9 @@ from threading import Lock, Thread
 
 from PIL import Image
 
+from vehicle_demo.annotation.items import NewItem
 from vehicle_demo.annotation.queue import Queue
-from vehicle_demo.annotation.store import NewItem, Store, StoreError
+from vehicle_demo.annotation.store import Store, StoreError
 from vehicle_demo.recognition import ImageError, Recognizer, Vehicle, open_image
 from vehicle_demo.recognition.rectify import corners_of
 from vehicle_demo.recognition.results import Box, PlateReading

@@ -14,6 +14,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vehicle_demo.annotation.dataset import fast_plate_ocr_bytes, parquet_bytes
+from vehicle_demo.annotation.items import PLATE, PlateItem, reading_values
 from vehicle_demo.annotation.layouts import LAYOUTS, PATTERNS
 from vehicle_demo.annotation.queue import Filter, Queue
 from vehicle_demo.annotation.store import (
@@ -21,12 +22,10 @@ from vehicle_demo.annotation.store import (
     CORNERS,
     FIELDS,
     Event,
-    Item,
     Said,
     Store,
     StoreError,
     UnknownItemError,
-    reading_values,
 )
 from vehicle_demo.recognition import Box, CheckpointError, ImageError, PlateReading
 from vehicle_demo.recognition.boxes import widen
@@ -87,7 +86,7 @@ _Corners = Annotated[list[Annotated[list[float], Field(min_length=2, max_length=
 
 class _OneSaid(_Sent):
     item: _Number
-    kind: Literal[tuple(FIELDS)]  # type: ignore[valid-type]
+    kind: Literal[tuple(FIELDS[PLATE])]  # type: ignore[valid-type]
     client: _Name
     text: Annotated[str, Field(pattern=rf"^[0-9A-Z]{{1,{SLOTS}}}$")] | None = None
     corners: _Corners | None = None
@@ -212,7 +211,7 @@ class _Desk:
     def look(self, asked: _Look, person: str) -> dict[str, Any]:
         """The plate between other corners, rectified and read again; nothing is written."""
         store = self._labels.store()
-        image = store.picture(store.item(asked.item))
+        image = store.picture(store.plate(asked.item))
         corners = checked_corners(asked.corners, image.size)
         return self._plate(image, corners, self.services.recognizer().read_plate(image, corners))
 
@@ -245,13 +244,13 @@ class _Desk:
     def _corners_value(self, one: _OneSaid) -> dict[str, Any]:
         """The corners with what is read between them, by which checkpoint."""
         store = self._labels.store()
-        image = store.picture(store.item(one.item))
+        image = store.picture(store.plate(one.item))
         corners = checked_corners(one.corners or [], image.size)
         recognizer = self.services.recognizer()
         reading = recognizer.read_plate(image, corners)
         return {"corners": corners, "reading": reading_values(reading), "checkpoint": recognizer.checkpoint.name}
 
-    def _shown(self, item: Item) -> dict[str, Any]:
+    def _shown(self, item: PlateItem) -> dict[str, Any]:
         """An item as the page shows it; corners that were moved earlier hold, with what is read between them."""
         store = self._labels.store()
         image = store.picture(item)
