@@ -60,12 +60,12 @@ _KINDS = (
 )
 # What each person says of a vehicle now; and the vehicles of which two people say what cannot both be so. Who says
 # nothing of a part, or is unsure, contradicts nobody.
-_OPINIONS = """CREATE VIEW opinions AS SELECT e.*, {type} AS said_type, {make} AS said_make, {model} AS said_model
-    FROM live e WHERE e.field = 'vehicle' AND e.id = (SELECT max(o.id) FROM live o
-        WHERE o.item = e.item AND o.field = 'vehicle' AND o.person = e.person)"""
-_CONFLICTS = """CREATE VIEW conflicts AS SELECT DISTINCT a.item FROM opinions a
-    JOIN opinions b ON b.item = a.item AND b.person > a.person WHERE a.kind <> 'unsure' AND b.kind <> 'unsure' AND (
-        a.kind <> b.kind OR a.said_type <> b.said_type OR a.said_make <> b.said_make OR a.said_model <> b.said_model)"""
+_OPINIONS = """CREATE VIEW opinions AS SELECT * FROM (SELECT e.*, {type} AS said_type, {make} AS said_make,
+    {model} AS said_model, row_number() OVER (PARTITION BY e.item, e.person ORDER BY e.id DESC) AS place
+    FROM live e WHERE e.field = 'vehicle') AS said WHERE place = 1"""
+_CONFLICTS = """CREATE VIEW conflicts AS SELECT item FROM opinions WHERE kind <> 'unsure' GROUP BY item
+    HAVING count(DISTINCT kind) > 1 OR count(DISTINCT said_type) > 1 OR count(DISTINCT said_make) > 1
+    OR count(DISTINCT said_model) > 1"""
 _PARTS = ("type", "make", "model")
 _KINDS_SQLITE = (*_KINDS, _OPINIONS.format(**{p: f"json_extract(e.value, '$.{p}')" for p in _PARTS}), _CONFLICTS)
 _KINDS_POSTGRESQL = (*_KINDS, _OPINIONS.format(**{p: f"CAST(e.value AS json) ->> '{p}'" for p in _PARTS}), _CONFLICTS)

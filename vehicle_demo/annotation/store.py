@@ -181,7 +181,8 @@ class Store:
         """
         rows = [self._row(item) for item in items]
         with self.writing() as connection:
-            return [_added(connection, picture, row, own) for picture, row, own in rows]
+            looks = _Looks(connection)
+            return [_added(connection, looks, *row) for row in rows]
 
     def item(self, number: int) -> Item:
         """The item of this number. Raises UnknownItemError."""
@@ -289,14 +290,16 @@ def event_of(row: Row[Any]) -> Event:
     )
 
 
-def _added(connection: Connection, picture: dict[str, Any], row: dict[str, Any], own: dict[str, Any]) -> int:
+def _added(
+    connection: Connection, looks: _Looks, picture: dict[str, Any], row: dict[str, Any], own: dict[str, Any]
+) -> int:
     """The number of the item, which is added unless it is there."""
     connection.execute(_ADD_PICTURE, picture)
     new = connection.execute(_ADD_ITEM, row).rowcount == 1
     number = int(connection.execute(_NUMBER, {"name": row["name"]}).scalar_one())
     if new:
         if row["kind"] == VEHICLE:
-            own = {**own, "alike": _alike(connection, number, row["checkpoint"], own["embedding"])}
+            own = {**own, "alike": looks.group_of(number, row["checkpoint"], own["embedding"])}
         names = ("item", *own)
         values = ", ".join(f":{name}" for name in names)
         table = _TABLES[row["kind"]]
@@ -304,15 +307,31 @@ def _added(connection: Connection, picture: dict[str, Any], row: dict[str, Any],
     return number
 
 
-def _alike(connection: Connection, number: int, checkpoint: str, stored: bytes) -> int:
-    """The first item of the vehicles that look nearly like this one; its own number where none does."""
-    asked = {"checkpoint": checkpoint, "size": len(stored), "count": _LATEST}
-    rows = connection.execute(_LATEST_VEHICLES, asked).all()
-    if not rows:
-        return number
-    cosines = np.stack([embedding_of(row.embedding) for row in rows]) @ embedding_of(stored)
-    best = int(cosines.argmax())
-    return int(rows[best].alike) if cosines[best] >= _NEARLY_THE_SAME else number
+class _Looks:
+    """The vehicles that were added last, to find those that look nearly the same."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: dict[tuple[str, int], tuple[list[int], list[np.ndarray]]] = {}
+
+    def group_of(self, number: int, checkpoint: str, stored: bytes) -> int:
+        """The first item of the vehicles that look nearly like this one; its own number where none does."""
+        groups, looks = self._of(checkpoint, len(stored))
+        own, group = embedding_of(stored), number
+        if looks:
+            cosines = np.stack(looks[-_LATEST:]) @ own
+            best = int(cosines.argmax())
+            group = groups[-_LATEST:][best] if cosines[best] >= _NEARLY_THE_SAME else number
+        groups.append(group)
+        looks.append(own)
+        return group
+
+    def _of(self, checkpoint: str, size: int) -> tuple[list[int], list[np.ndarray]]:
+        if (checkpoint, size) not in self._known:
+            asked = {"checkpoint": checkpoint, "size": size, "count": _LATEST}
+            rows = self._connection.execute(_LATEST_VEHICLES, asked).all()[::-1]
+            self._known[checkpoint, size] = [row.alike for row in rows], [embedding_of(row.embedding) for row in rows]
+        return self._known[checkpoint, size]
 
 
 def _field_of(connection: Connection, said: Said) -> str:
