@@ -198,13 +198,13 @@ def build(services: Services) -> gr.Tab:
             on_plate,
             [gr.JSON(visible=False), source, choice],
             put,
-            js="(wanted, ...others) => [vehicleDemo.plateAsked, ...others]",
+            js="(wanted, ...others) => [vehicleDemo.cardAsked, ...others]",
             trigger_mode="multiple",
             concurrency_id="model",
             concurrency_limit=_CONCURRENT,
             show_progress="hidden",
             api_visibility="private",
-        ).then(None, put, js="(said) => { vehicleDemo.plateReady(said); }", api_visibility="private")
+        ).then(None, put, js="(said) => { vehicleDemo.deskReady('plates', said); }", api_visibility="private")
         gr.Button(visible=False).click(
             recognize,
             [

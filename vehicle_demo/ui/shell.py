@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from vehicle_demo.ui import benchmark, gallery, plates, recognise
+from vehicle_demo.ui import benchmark, desk, gallery, plates, recognise
 from vehicle_demo.ui import map as map_tab
 from vehicle_demo.ui.services import Services
 from vehicle_demo.ui.theme import theme
@@ -27,7 +27,7 @@ def build(services: Services) -> gr.Blocks:
             f"heads {escape(checkpoint.heads_version)}</a>"
             '<a href="?view=api">API</a></nav></header>'
         )
-        plates.connect(services)
+        desk.connect("plates", plates.served(services))
         with gr.Tabs():
             recognise.build(services)
             gallery.build(services)
