@@ -12,12 +12,13 @@ from PIL import Image
 
 from vehicle_demo.annotation.items import NewItem
 from vehicle_demo.annotation.queue import Queue
+from vehicle_demo.annotation.review import Review
 from vehicle_demo.annotation.store import Store, StoreError
 from vehicle_demo.recognition import ImageError, Recognizer, Vehicle, open_image
 from vehicle_demo.recognition.rectify import corners_of
 from vehicle_demo.recognition.results import Box, PlateReading
+from vehicle_demo.ui.intake import RECOGNISE
 
-RECOGNISE = "recognise"
 # Where a plate is looked for on a vehicle without one: shares of its box.
 _USUAL = Box(0.35, 0.65, 0.65, 0.8)
 
@@ -43,8 +44,12 @@ class Labels:
             return self._store
 
     def queue(self) -> Queue:
-        """What to ask next. Raises StoreError."""
+        """Which plate to ask about next. Raises StoreError."""
         return Queue(self.store())
+
+    def review(self) -> Review:
+        """Which vehicle to ask about next. Raises StoreError."""
+        return Review(self.store())
 
     def fill_sample(self, recognizer: Recognizer) -> Thread:
         """Put the sample's plates into an empty store, in the background; what fails shows when the tab is opened."""
