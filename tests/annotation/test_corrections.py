@@ -138,8 +138,12 @@ def test_the_order_is_that_of_pictures_not_of_adding(tmp_path: Path) -> None:
     assert files[0] == files[1]
 
 
-def test_nothing_said_yet_gives_empty_files(store: Store, tmp_path: Path) -> None:
-    store.add([new_vehicle(1)])
-    assert write_dataset(store, tmp_path / "none", NAMES) == 0
-    loaded = load_dataset(str(tmp_path / "none"), cache_dir=str(tmp_path / "cache"))
-    assert sum(map(len, loaded.values())) == 0
+def test_a_split_without_a_row_has_no_file(store: Store, tmp_path: Path) -> None:
+    (number,) = store.add([new_vehicle(1)])
+    answer = say(store, number, "ann", named(TT))
+    assert write_dataset(store, tmp_path / "one", NAMES) == 1
+    loaded = load_dataset(str(tmp_path / "one"), cache_dir=str(tmp_path / "cache"))
+    assert {name: len(split) for name, split in loaded.items()} == {split_of(store.vehicle(number).picture): 1}
+    store.record(Said(number, "ann", UNDO, "u1", undoes=answer))
+    assert write_dataset(store, tmp_path / "one", NAMES) == 0
+    assert list((tmp_path / "one/data").iterdir()) == []

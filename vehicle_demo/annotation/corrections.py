@@ -65,6 +65,8 @@ def corrections(store: Store) -> list[Correction]:
 def write_dataset(store: Store, folder: Path, names: Mapping[str, tuple[str, ...]]) -> int:
     """Write `data/{train,validation,test}.parquet`, which `datasets.load_dataset(FOLDER)` reads; how many rows.
 
+    A split without a row has no file, as that library reads no empty ones; one that was there is taken away.
+
     Columns: `image` (the whole picture), `picture` (SHA-256 of its file), `box` (pixels of the upright picture),
     `type`, `make`, `model` (ClassLabel; null where nobody said), `status`, `weight` (certainty, 0-1), `people`,
     `predicted_type`, `predicted_make`, `predicted_model`, `source`, `checkpoint`, `heads_version`, `person`, `at`.
@@ -77,8 +79,13 @@ def write_dataset(store: Store, folder: Path, names: Mapping[str, tuple[str, ...
     """
     found = corrections(store)
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    for split, content in _tables(store, found, names):
-        (folder / "data" / f"{split}.parquet").write_bytes(content)
+    tables = dict(_tables(store, found, names))
+    for split in SPLITS:
+        path = folder / "data" / f"{split}.parquet"
+        if split in tables:
+            path.write_bytes(tables[split])
+        else:
+            path.unlink(missing_ok=True)
     return len(found)
 
 
@@ -136,12 +143,10 @@ def _tables(store: Store, found: list[Correction], names: Mapping[str, tuple[str
                 content = _picture(store, one.item)
                 row["image"] = {"bytes": content, "path": f"{one.item.picture}{_suffix(content)}"}
                 rows.append({**row, **{part: numbers[part].get(row[part]) for part in PARTS}})
-        buffer = io.BytesIO()
-        with parquet.ParquetWriter(buffer, schema) as writer:
-            # `datasets` cannot read a group of no rows, but a file without groups.
-            if rows:
-                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-        yield split, buffer.getvalue()
+        if rows:
+            buffer = io.BytesIO()
+            parquet.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
+            yield split, buffer.getvalue()
 
 
 def _classes(found: list[Correction], part: str, names: tuple[str, ...]) -> list[str]:
