@@ -66,7 +66,7 @@ class Labels:
         if self.sample.exists() and not self.queue().choices().sources:
             self.store().add(list(self._sample_items(recognizer)))
 
-    def put_vehicle(self, recognizer: Recognizer, content: bytes, vehicle: Vehicle) -> int:
+    def put_plate(self, recognizer: Recognizer, content: bytes, vehicle: Vehicle) -> int:
         """Put a recognised vehicle's plate into the queue and return its number.
 
         A plate that was not found is looked for where plates usually are, for a person to move the corners.

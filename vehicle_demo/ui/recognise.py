@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -12,10 +13,11 @@ from PIL import Image
 
 from vehicle_demo.annotation.store import StoreError
 from vehicle_demo.gallery.gallery import Gallery, GalleryError
-from vehicle_demo.recognition import CheckpointError, ImageError, Recognition, open_image
+from vehicle_demo.recognition import CheckpointError, ImageError, Recognition, Recognizer, Vehicle, open_image
 from vehicle_demo.ui import attention
 from vehicle_demo.ui.cards import cards_html, message_html
 from vehicle_demo.ui.galleries import SAMPLE
+from vehicle_demo.ui.intake import RECOGNISE, new_vehicles
 from vehicle_demo.ui.novelty import Known, compared
 from vehicle_demo.ui.people import NotAllowedError, person_of
 from vehicle_demo.ui.pictures import data_uri, photo_field
@@ -74,25 +76,40 @@ def build(services: Services) -> gr.Tab:
         looks_again = source is not None and rows_of(choice, against) != rows
         return on_choice(source, choice, against) if looks_again else [gr.skip()] * 4
 
-    def on_plate(wanted: Any, source: str | None, choice: str, request: gr.Request) -> dict[str, Any]:
-        """Put a shown vehicle's plate into the queue of the Plates tab: its number there, or what is wrong."""
+    def sent(wanted: Any, source: str | None, choice: str) -> tuple[Recognizer, bytes, Vehicle]:
+        """The recogniser, the photo's file and the vehicle in it whose card somebody has pressed a button of."""
+        recognizer = services.recognizer(choice)
+        try:
+            content = Path(source or "").read_bytes()
+        except OSError as error:
+            raise ImageError("The photo is not there any more. Choose it again.") from error
+        box = wanted.get("box") if isinstance(wanted, dict) else None
+        # Found again, not believed: another photo may be here by now, and scripts may send anything.
+        vehicles = recognizer.recognize(content).vehicles
+        vehicle = next((vehicle for vehicle in vehicles if vehicle.box.to_list() == box), None)
+        if vehicle is None:
+            raise ImageError("This vehicle is not in the photo any more. Recognise it again.")
+        return recognizer, content, vehicle
+
+    def to_queue(put: Callable[[], int], request: gr.Request) -> dict[str, Any]:
+        """What `put` has put into a queue: its number there, or what is wrong."""
         try:
             person_of(request)
-            recognizer = services.recognizer(choice)
-            if source is None:
-                raise ImageError("The photo is not there any more. Choose it again.")
-            content = Path(source).read_bytes()
-            box = wanted.get("box") if isinstance(wanted, dict) else None
-            # Found again, not believed: another photo may be here by now, and scripts may send anything.
-            vehicles = recognizer.recognize(content).vehicles
-            vehicle = next((vehicle for vehicle in vehicles if vehicle.box.to_list() == box), None)
-            if vehicle is None:
-                raise ImageError("This vehicle is not in the photo any more. Recognise it again.")
-            return {"item": services.labels.put_vehicle(recognizer, content, vehicle)}
-        except (NotAllowedError, ImageError, CheckpointError, StoreError) as error:
+            return {"item": put()}
+        except (NotAllowedError, ImageError, CheckpointError, GalleryError, StoreError) as error:
             return {"error": str(error)}
-        except OSError:
-            return {"error": "The photo is not there any more. Choose it again."}
+
+    def on_plate(wanted: Any, source: str | None, choice: str, request: gr.Request) -> dict[str, Any]:
+        return to_queue(lambda: services.labels.put_plate(*sent(wanted, source, choice)), request)
+
+    def on_vehicle(wanted: Any, source: str | None, choice: str, against: str, request: gr.Request) -> dict[str, Any]:
+        def put() -> int:
+            recognizer, content, vehicle = sent(wanted, source, choice)
+            gallery = _gallery(services, choice, against)
+            (new,) = new_vehicles(recognizer, content, [vehicle], gallery, RECOGNISE)
+            return services.labels.store().add([new])[0]
+
+        return to_queue(put, request)
 
     # Also the tool of the app's MCP server, which shows this docstring.
     def recognize(image: str | None, checkpoint: str | None = None, gallery: str | None = None) -> dict[str, Any]:
@@ -192,19 +209,8 @@ def build(services: Services) -> gr.Tab:
         for begins in (tab.select, page.load):
             begins(lambda: gr.Dropdown(choices=services.galleries.names()), None, against, api_visibility="private")
         attention.build(services, source, choice)
-        putter = gr.HTML("", js_on_load="vehicleDemo.sends('plate', () => trigger('click'));", elem_classes="vd-sender")
-        put = gr.JSON(visible=False)
-        putter.click(
-            on_plate,
-            [gr.JSON(visible=False), source, choice],
-            put,
-            js="(wanted, ...others) => [vehicleDemo.cardAsked, ...others]",
-            trigger_mode="multiple",
-            concurrency_id="model",
-            concurrency_limit=_CONCURRENT,
-            show_progress="hidden",
-            api_visibility="private",
-        ).then(None, put, js="(said) => { vehicleDemo.deskReady('plates', said); }", api_visibility="private")
+        _sender("plate", "plates", on_plate, [source, choice])
+        _sender("vehicle", "review", on_vehicle, [source, choice, against])
         gr.Button(visible=False).click(
             recognize,
             [
@@ -230,6 +236,23 @@ def build(services: Services) -> gr.Tab:
             concurrency_limit=_CONCURRENT,
         )
     return tab
+
+
+def _sender(name: str, desk: str, put: Callable[..., Any], inputs: list[Any]) -> None:
+    """Lets a card's button of this name send its vehicle to a desk; see static/desk.js."""
+    putter = gr.HTML("", js_on_load=f"vehicleDemo.sends('{name}', () => trigger('click'));", elem_classes="vd-sender")
+    said = gr.JSON(visible=False)
+    putter.click(
+        put,
+        [gr.JSON(visible=False), *inputs],
+        said,
+        js="(wanted, ...others) => [vehicleDemo.cardAsked, ...others]",
+        trigger_mode="multiple",
+        concurrency_id="model",
+        concurrency_limit=_CONCURRENT,
+        show_progress="hidden",
+        api_visibility="private",
+    ).then(None, said, js=f"(said) => {{ vehicleDemo.deskReady('{desk}', said); }}", api_visibility="private")
 
 
 def _gallery(services: Services, choice: str | None, name: str) -> Gallery:

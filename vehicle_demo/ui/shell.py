@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from vehicle_demo.ui import benchmark, desk, gallery, plates, recognise
+from vehicle_demo.ui import benchmark, desk, gallery, plates, recognise, review
 from vehicle_demo.ui import map as map_tab
 from vehicle_demo.ui.services import Services
 from vehicle_demo.ui.theme import theme
@@ -28,11 +28,13 @@ def build(services: Services) -> gr.Blocks:
             '<a href="?view=api">API</a></nav></header>'
         )
         desk.connect("plates", plates.served(services))
+        desk.connect("review", review.served(services))
         with gr.Tabs():
             recognise.build(services)
             gallery.build(services)
             map_tab.build(services)
             plates.build()
+            review.build(services)
             benchmark.build(services)
         if checkpoint.model_card is not None:
             with gr.Accordion("Model card", open=False, elem_id="vd-card"):
