@@ -53,6 +53,7 @@ _KINDS = (
         embedding {bytes} NOT NULL, urgency {float} NOT NULL, reason TEXT NOT NULL, why TEXT NOT NULL,
         alike INTEGER NOT NULL REFERENCES items (id), opinions INTEGER NOT NULL)""",
     "CREATE INDEX vehicles_alike ON vehicles (alike)",
+    "CREATE INDEX items_of_picture ON items (picture)",
     """CREATE VIEW plate_items AS SELECT i.*, p.corners, p.around, p.reading, p.layout, p.length
         FROM items i JOIN plates p ON p.item = i.id""",
     """CREATE VIEW vehicle_items AS SELECT i.*, v.type, v.make, v.model, v.embedding, v.urgency, v.reason, v.why,

@@ -207,6 +207,12 @@ class Store:
             raise UnknownItemError(_GONE)
         return item
 
+    def holds_vehicles(self, sha256: str) -> bool:
+        """Whether vehicles of the picture with this digest are here."""
+        with self.reading() as connection:
+            asked = {"picture": sha256, "kind": VEHICLE}
+            return connection.execute(_OF_PICTURE, asked).first() is not None
+
     def picture(self, item: Item) -> Image.Image:
         """The item's picture, upright. Raises UnknownItemError when its file is gone."""
         try:
@@ -380,6 +386,7 @@ _PREDICTED: Mapping[str, tuple[str, Callable[[Row[Any]], Any]]] = {
     "decision": ("SELECT id FROM items WHERE id = :id", lambda row: None),
 }
 _KIND = text("SELECT kind FROM items WHERE id = :id")
+_OF_PICTURE = text("SELECT id FROM items WHERE picture = :picture AND kind = :kind LIMIT 1")
 _LATEST_VEHICLES = text(
     "SELECT alike, embedding FROM vehicle_items WHERE checkpoint = :checkpoint AND length(embedding) = :size "
     "ORDER BY id DESC LIMIT :count"

@@ -48,6 +48,11 @@ def message_html(sentence: str, kind: str) -> str:
     return f'<div class="vd-message vd-{kind}" role="{role}"><p>{escape(sentence)}</p></div>'
 
 
+def kept_html(sentence: str) -> str:
+    """What is kept of a visitor's photo, in small type."""
+    return f'<p class="vd-quiet" role="status">{escape(sentence)}</p>'
+
+
 def _card(image: Image.Image, index: int, vehicle: Vehicle, thresholds: Thresholds, known: Known) -> str:
     category = vehicle.category
     best = vehicle.model[0]

@@ -15,9 +15,9 @@ from vehicle_demo.annotation.store import StoreError
 from vehicle_demo.gallery.gallery import Gallery, GalleryError
 from vehicle_demo.recognition import CheckpointError, ImageError, Recognition, Recognizer, Vehicle, open_image
 from vehicle_demo.ui import attention
-from vehicle_demo.ui.cards import cards_html, message_html
+from vehicle_demo.ui.cards import cards_html, kept_html, message_html
 from vehicle_demo.ui.galleries import SAMPLE
-from vehicle_demo.ui.intake import RECOGNISE, new_vehicles
+from vehicle_demo.ui.intake import RECOGNISE, collecting, new_vehicles, unsure
 from vehicle_demo.ui.novelty import Known, compared
 from vehicle_demo.ui.people import NotAllowedError, person_of
 from vehicle_demo.ui.pictures import data_uri, photo_field
@@ -25,19 +25,30 @@ from vehicle_demo.ui.services import Services
 from vehicle_demo.ui.stage import stage_html
 
 _CONCURRENT = 2
+_CONSENT = (
+    "Keep my photos in which the model is unsure of a vehicle, for people to name it. They are stored on this server, "
+    "seen by its reviewers, and may be trained on."
+)
+_KEEPS = (
+    "Photos in which the model is unsure of a vehicle are kept on this server for people to name it, and may be "
+    "trained on."
+)
 
 
 def build(services: Services) -> gr.Tab:
     """The tab, its handlers, and the public endpoint `/recognize`."""
+    wish = collecting()
 
-    def show(source: str | None, choice: str, against: str) -> tuple[str, str]:
+    def show(source: str | None, choice: str, against: str, kept: Kept = _nothing_kept) -> tuple[str, str]:
         if source is None:
             return message_html("Drop a photo, paste one, use the camera, or choose an example.", "empty"), ""
         try:
             image = open_image(source)
-            return _rendered(services, image, choice, against)
+            found, known = _compared(services, image, choice, against)
         except (ImageError, CheckpointError) as error:
             return message_html(str(error), "error"), ""
+        thresholds = services.recognizer(choice).checkpoint.thresholds
+        return stage_html(image, found), cards_html(image, found, thresholds, choice, known) + kept(found)
 
     @lru_cache(maxsize=32)
     def show_example(name: str, choice: str, against: str, rows: int) -> tuple[str, str]:
@@ -50,9 +61,27 @@ def build(services: Services) -> gr.Tab:
         except (CheckpointError, GalleryError):
             return 0
 
-    def on_photo(photo: str | None, choice: str, against: str) -> Any:
+    def on_photo(photo: str | None, choice: str, against: str, agreed: bool, request: gr.Request) -> Any:
         # Taking the photo out of the field clears the field, not what was found in it.
-        return on_choice(photo, choice, against) if photo else [gr.skip()] * 4
+        if photo is None:
+            return [gr.skip()] * 4
+
+        def kept(found: Recognition) -> str:
+            try:
+                person_of(request)
+                recognizer, content = services.recognizer(choice), Path(photo).read_bytes()
+                thresholds = recognizer.checkpoint.thresholds
+                unknown = [v for v in found.above(thresholds.detection).vehicles if unsure(v, thresholds)]
+                new = new_vehicles(recognizer, content, unknown, _gallery(services, choice, against), RECOGNISE)
+                services.labels.store().add(new)
+            except (NotAllowedError, GalleryError, StoreError, OSError) as error:
+                return kept_html(f"Nothing of this photo is kept for Review: {error}")
+            many = "1 vehicle waits" if len(new) == 1 else f"{len(new)} vehicles wait"
+            return kept_html(f"{many} in Review for somebody to name." if new else "Nothing here needs a review.")
+
+        keeps = agreed if wish == "ask" else wish == "always"
+        rows = rows_of(choice, against)
+        return (*show(photo, choice, against, kept if keeps else _nothing_kept), photo, rows)
 
     def on_example(choice: str, against: str, name: str) -> tuple[str, str, str | None, int]:
         if name not in _example_names(services):
@@ -165,6 +194,9 @@ def build(services: Services) -> gr.Tab:
                 stage = gr.HTML(message_html("Looking at the first example.", "empty"), elem_id="vd-stage")
                 examples = gr.HTML(_examples_html(services), js_on_load=_EXAMPLE_SCRIPT, elem_id="vd-examples")
                 photo = photo_field("Your photo", 176, "vd-photo")
+                agreed = gr.Checkbox(False, label=_CONSENT, visible=wish == "ask", elem_id="vd-consent")
+                if wish == "always":
+                    gr.HTML(kept_html(_KEEPS))
             with gr.Column(scale=3, min_width=320):
                 with gr.Row():
                     choice = gr.Dropdown(
@@ -191,7 +223,7 @@ def build(services: Services) -> gr.Tab:
             "js": "(t) => { vehicleDemo.redraw(t); }",
             "api_visibility": "private",
         }
-        photo.input(on_photo, [photo, choice, against], outputs, **shared).then(None, **redraw)
+        photo.input(on_photo, [photo, choice, against, agreed], outputs, **shared).then(None, **redraw)
         # A deferred event comes back with the data of the first one, so the name is asked for when it runs.
         examples.click(
             on_example,
@@ -270,10 +302,11 @@ def _compared(services: Services, image: Image.Image | str, choice: str | None, 
         return found, Known(name, None, str(error))
 
 
-def _rendered(services: Services, image: Image.Image, choice: str, against: str) -> tuple[str, str]:
-    found, known = _compared(services, image, choice, against)
-    thresholds = services.recognizer(choice).checkpoint.thresholds
-    return stage_html(image, found), cards_html(image, found, thresholds, choice, known)
+Kept = Callable[[Recognition], str]
+
+
+def _nothing_kept(found: Recognition) -> str:
+    return ""
 
 
 _EXAMPLE_SCRIPT = """

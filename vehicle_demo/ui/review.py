@@ -20,6 +20,7 @@ from vehicle_demo.gallery.gallery import GalleryError, Selection
 from vehicle_demo.recognition import Box, ImageError, Scored, Vehicle
 from vehicle_demo.recognition.boxes import clip, widen
 from vehicle_demo.recognition.names import implied
+from vehicle_demo.ui import importing
 from vehicle_demo.ui.desk import (
     RELOAD,
     History,
@@ -124,6 +125,7 @@ def build(services: Services) -> gr.Tab:
     """The tab; its functions must be in the page too, see `desk.connect`."""
     with gr.Tab("Review", id="review", elem_id="vd-review-tab") as tab:
         gr.HTML(_page_html(), js_on_load="vehicleDemo.mountReview(element);", elem_id="vd-review")
+        importing.build(services)
     return tab
 
 
@@ -176,7 +178,7 @@ class _Desk:
         store = self._labels.store()
         item = store.vehicle(asked.item)
         image = store.picture(item)
-        box = _checked_box(asked.box, image.size)
+        box = checked_box(asked.box, image.size)
         return {"box": box.to_list(), "small": crop_uri(image, box, _SMALL), **_ranked(self._described(image, box))}
 
     def names(self, asked: _Names, person: str) -> dict[str, list[str]]:
@@ -228,7 +230,7 @@ class _Desk:
         value: Any = None
         if one.kind == BOX:
             store = self._labels.store()
-            value = _checked_box(one.box or [], store.picture(store.vehicle(one.item)).size).to_list()
+            value = checked_box(one.box or [], store.picture(store.vehicle(one.item)).size).to_list()
         elif one.kind == ANSWER or (one.kind == DECISION and one.status == ANSWER):
             value = self._named(one)
         if one.kind == DECISION:
@@ -268,7 +270,7 @@ class _Desk:
         item, store = task.item, self._labels.store()
         image = store.picture(item)
         drawn = store.labels(item.id).get(BOX)
-        box = _checked_box(drawn.value, image.size) if drawn else item.box
+        box = checked_box(drawn.value, image.size) if drawn else item.box
         window = widen(box, _AROUND, image.size)
         decides = conflicts and task.conflict
         own = next((event for event in task.opinions if event.person == person), None)
@@ -305,7 +307,7 @@ def _opinion(event: Event) -> dict[str, Any]:
     return {"person": event.person, "kind": event.kind, **(event.value or dict.fromkeys(PARTS))}
 
 
-def _checked_box(sides: list[float], size: tuple[int, int]) -> Box:
+def checked_box(sides: list[float], size: tuple[int, int]) -> Box:
     """A box inside the picture. Raises ImageError when it is too small to hold a vehicle."""
     x1, y1, x2, y2 = sides or (0.0, 0.0, 0.0, 0.0)
     box = clip(Box(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), size)

@@ -342,6 +342,9 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     });
   }
 
+  // There may be more in the queue than there was.
+  function refill(name) { desks[name]?.fill(); }
+
   // Beside the card whose button was pressed.
   function alertOf(sentence) {
     const line = make('p', {class: 'vd-unsure', role: 'alert'}, sentence);
@@ -358,5 +361,5 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     vehicleDemo.cardAsked = asked;
     vehicleDemo.send(button.dataset.toDesk);
   });
-  return {Desk, deskServer, deskReady, make, percent, cardAsked: null};
+  return {Desk, deskServer, deskReady, refill, make, percent, cardAsked: null};
 })());

@@ -65,11 +65,11 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
 
     together(item) { return item.together.length > 0 && this.of('.vd-review-together input').checked; }
 
-    name(part, name) { this.settle('answer', part === 'model' ? name : `${name} (${part} only)`, {[part]: name}); }
+    answer(part, name) { this.settle('answer', part === 'model' ? name : `${name} (${part} only)`, {[part]: name}); }
 
     choose(part, place) {
       const scored = this.current?.[part][place];
-      if (scored) this.name(part, scored[0]);
+      if (scored) this.answer(part, scored[0]);
     }
 
     back() {
@@ -236,7 +236,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
 
     takeFound(place = this.picked) {
       const one = this.found[place];
-      if (one) this.name(one.part, one.name);
+      if (one) this.answer(one.part, one.name);
       else if (this.names) this.command('add');
     }
 
@@ -393,7 +393,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
         if (model) this.choose('model', Number(model));
         else if (maker) this.choose('make', Number(maker));
         else if (found) this.takeFound(Number(found));
-        else if (near) this.name('model', near);
+        else if (near) this.answer('model', near);
         else this.command('add');
         this.focus();
       });
