@@ -73,6 +73,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
         } else if (turn === this.turn) this.taken(told, asked.first);
       } while (!told || told.error || this.wanted.length || this.afresh);
       this.filling = false;
+      if (!this.current) this.show();
       if (!this.current && this.visible) this.later = setTimeout(() => this.fill(), EMPTY_MS);
     }
 
