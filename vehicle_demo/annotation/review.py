@@ -228,15 +228,13 @@ _LATEST = "(SELECT item, kind FROM labels WHERE field = 'vehicle') l ON l.item =
 _FREE = (
     "WITH free AS (SELECT i.id, i.alike, i.model, i.urgency, coalesce(s.times, 0) AS skips, "
     "CASE WHEN m.item IS NULL THEN 1 ELSE 0 END AS later FROM vehicle_items i "
-    f"LEFT JOIN {_PEOPLE} o ON o.item = i.id LEFT JOIN {_OWN} w ON w.item = i.id "
-    f"LEFT JOIN {_DECIDED} d ON d.item = i.id "
-    f"LEFT JOIN conflicts c ON c.item = i.id LEFT JOIN {SKIPPED} s ON s.item = i.id "
+    f"LEFT JOIN {_PEOPLE} o ON o.item = i.id LEFT JOIN {SKIPPED} s ON s.item = i.id "
     "LEFT JOIN leases m ON m.item = i.id AND m.holder = :holder "
     "LEFT JOIN leases t ON t.item = i.id AND t.holder <> :holder AND t.until > :now "
     "WHERE {condition} AND {open} AND t.item IS NULL)"
 )
-_OPEN = "coalesce(o.people, 0) < i.opinions AND w.item IS NULL AND d.item IS NULL"
-_IN_CONFLICT = "c.item IS NOT NULL AND d.item IS NULL"
+_OPEN = f"coalesce(o.people, 0) < i.opinions AND i.id NOT IN {_OWN} AND i.id NOT IN {_DECIDED}"
+_IN_CONFLICT = f"i.id IN (SELECT item FROM conflicts) AND i.id NOT IN {_DECIDED}"
 # One of each group; and of a class the second counts less than the first, the third less again, so that a class with
 # many urgent vehicles shares the day with the others. What this page holds already stays with it.
 _IN_ORDER = (

@@ -363,7 +363,8 @@ def _page_html() -> str:
         '<input name="model" type="text" maxlength="80" autocomplete="off" placeholder="Audi Q5 SUV 2012"></label>'
         '<label>Make <input name="make" type="text" maxlength="80" autocomplete="off" '
         'list="vd-review-all-makes"></label>'
-        '<label>Type <select name="type" aria-label="Type"></select></label><datalist id="vd-review-all-makes"></datalist>'
+        '<label>Type <select name="type" aria-label="Type"></select></label>'
+        '<datalist id="vd-review-all-makes"></datalist>'
         '<p role="alert"></p><div class="vd-actions"><button type="submit">Add and answer</button>'
         '<button type="button" data-command="cancel">Cancel</button></div></form>'
         f"{commands}</div>",
