@@ -213,7 +213,9 @@ def test_an_older_database_is_brought_up_to_date_with_everything_in_it(tmp_path:
     old = create_engine(f"sqlite:///{tmp_path / 'labels.sqlite'}")
     with old.begin() as connection:
         schema.upgrade(connection, to=1)
-        row = dict(name="a", kind="plate", picture="p", box="[0,0,9,9]", corners="[[0,0],[9,0],[9,9],[0,9]]")
+        row: dict[str, object] = dict(
+            name="a", kind="plate", picture="p", box="[0,0,9,9]", corners="[[0,0],[9,0],[9,9],[0,9]]"
+        )
         row |= dict(around="[0,0,9,9]", prediction="null", reading="", layout="other", checkpoint="nano")
         row |= dict(heads_version="built-in", source="drawn", added="2026-01-01", length=0, confidence=0.0)
         connection.execute(text("INSERT INTO pictures VALUES ('p', 9, 9, '2026-01-01')"))
