@@ -128,7 +128,7 @@ def test_the_same_answers_give_the_same_bytes(answered: Store) -> None:
 
 
 def test_the_order_is_that_of_pictures_not_of_adding(tmp_path: Path) -> None:
-    files = []
+    files: list[list[Any]] = []
     for order in (range(6), reversed(range(6))):
         store = Store(tmp_path / str(len(files)))
         store.add([new_vehicle(number) for number in order])

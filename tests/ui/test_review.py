@@ -244,7 +244,7 @@ def test_on_spaces_only_who_is_signed_in_may_ask(services: Services, monkeypatch
 
 def test_what_is_below_a_threshold_is_unsure(services: Services) -> None:
     (vehicle,) = services.recognizer().recognize(picture()).vehicles
-    sure = {part: (Scored("x", 0.9),) for part in ("type", "make", "model")}
+    sure: dict[str, Any] = {part: (Scored("x", 0.9),) for part in ("type", "make", "model")}
     limits = Thresholds(type=0.5, make=0.6, model=0.7)
     assert not unsure(replace(vehicle, **sure), limits)
     for part, score in (("type", 0.49), ("make", 0.59), ("model", 0.69)):

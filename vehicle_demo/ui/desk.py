@@ -83,7 +83,8 @@ def checked(name: str, model: type[_Model], answer: Callable[[_Model, str], Any]
 
     def call(sent: Any, request: gr.Request) -> Any:
         try:
-            return answer(model.model_validate(sent), person_of(request))
+            person = person_of(request)
+            return answer(model.model_validate(sent), person)
         except ValidationError:
             return {"error": RELOAD, "lasting": True}
         except NotAllowedError as error:
