@@ -185,6 +185,17 @@ def test_others_opinions_are_shown_to_who_decides_alone(server: Server, store: S
     assert server["review_take"]({**PAGE, "chosen": {"conflicts": True}})["items"] == []
 
 
+def test_how_well_people_agree_is_told(server: Server, store: Store, numbers: list[int]) -> None:
+    assert server["review_agreement"]({}) == {"pairs": 0, "kappa": {"type": None, "make": None, "model": None}}
+    for number, (first, second) in zip(numbers, [("Audi", "Audi"), ("BMW", "BMW"), ("Kia", "BMW")], strict=True):
+        for person, make in (("ann", first), ("bob", second)):
+            value = {"type": None, "make": make, "model": None}
+            store.record(review.Said(number, person, "answer", f"{person} {number}", value))
+    told = server["review_agreement"]({})
+    # Two of three agree; by chance (1 * 1 + 1 * 2) / 9 would.
+    assert told["pairs"] == 3 and told["kappa"]["make"] == pytest.approx((2 / 3 - 1 / 3) / (1 - 1 / 3))
+
+
 def test_pictures_of_a_model_come_from_a_gallery_that_was_told(server: Server, services: Services) -> None:
     gallery = services.galleries.gallery(services.recognizer(), "mine")
     shown = thumbnail_of(Image.new("RGB", (40, 30)), Box(0, 0, 40, 30))

@@ -151,6 +151,7 @@ def page_html(
     exports: Sequence[tuple[str, str]],
     desk: str,
     more: str = "",
+    below: str = "",
 ) -> str:
     """The tab without an item in it, which the script fills in.
 
@@ -158,7 +159,8 @@ def page_html(
         kind: class of the tab's own elements.
         hints: what the script is to know, as JSON.
         filters: names with labels; `keys` and `exports` alike.
-        desk: HTML of what shows one item; `more` of what follows the filters.
+        desk: HTML of what shows one item; `more` of what follows the filters, `below` of what follows the
+            history.
     """
     listed = "".join(f"<div><dt>{escape(key)}</dt><dd>{escape(says)}</dd></div>" for key, says in keys)
     menus = "".join(
@@ -180,6 +182,7 @@ def page_html(
         '<ol class="vd-work-strip" aria-label="Queue"></ol>'
         f'<dl class="vd-work-keys" aria-label="Keys">{listed}</dl>'
         '<details class="vd-work-history"><summary>Your answers</summary><ol></ol></details>'
+        f"{below}"
         f'<div class="vd-actions">{downloads}</div>'
         '<div class="vd-work-toast" role="status"></div></section>'
     )

@@ -10,7 +10,8 @@ from threading import Lock, Thread
 
 from PIL import Image
 
-from vehicle_demo.annotation.items import NewItem
+from vehicle_demo.annotation.corrections import write_dataset
+from vehicle_demo.annotation.items import PARTS, NewItem
 from vehicle_demo.annotation.queue import Queue
 from vehicle_demo.annotation.review import Review
 from vehicle_demo.annotation.store import Store, StoreError
@@ -50,6 +51,20 @@ class Labels:
     def review(self) -> Review:
         """Which vehicle to ask about next. Raises StoreError."""
         return Review(self.store())
+
+    def names(self, recognizer: Recognizer) -> dict[str, tuple[str, ...]]:
+        """All names of types, makes and models: the checkpoint's in its order, then what people have added.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        added = self.review().names()
+        known = {part: getattr(recognizer.checkpoint.labels, f"{part}s") for part in PARTS}
+        return {part: (*known[part], *(name for name in added[part] if name not in known[part])) for part in PARTS}
+
+    def write_corrections(self, recognizer: Recognizer, folder: Path) -> int:
+        """Write the corrections data set; see `write_dataset`. Raises StoreError, OSError."""
+        return write_dataset(self.store(), folder, self.names(recognizer))
 
     def fill_sample(self, recognizer: Recognizer) -> Thread:
         """Put the sample's plates into an empty store, in the background; what fails shows when the tab is opened."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from itertools import islice
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ from PIL import Image
 from pydantic import Field
 from rapidfuzz import fuzz, process, utils
 
+from vehicle_demo.annotation.consensus import agreement
 from vehicle_demo.annotation.corrections import dataset_zip, images_zip
 from vehicle_demo.annotation.items import PARTS, VEHICLE, VehicleItem
 from vehicle_demo.annotation.review import ReviewFilter, Task
@@ -103,8 +105,8 @@ class _References(Sent):
     models: Annotated[list[_Label], Field(max_length=5)]
 
 
-class _Names(Sent):
-    pass
+class _Nothing(Sent):
+    """A question that needs nothing more."""
 
 
 class _Near(Sent):
@@ -136,9 +138,10 @@ def served(services: Services) -> list[Callable[..., Any]]:
         checked("review_take", _Take, desk.take),
         checked("review_say", _Say, desk.say),
         checked("review_look", _Look, desk.look),
-        checked("review_names", _Names, desk.names),
+        checked("review_names", _Nothing, desk.names),
         checked("review_near", _Near, desk.near),
         checked("review_references", _References, desk.references),
+        checked("review_agreement", _Nothing, desk.agreement),
         checked("review_history", History, desk.history),
         checked("review_export", _Export, desk.export),
     ]
@@ -181,7 +184,7 @@ class _Desk:
         box = checked_box(asked.box, image.size)
         return {"box": box.to_list(), "small": crop_uri(image, box, _SMALL), **_ranked(self._described(image, box))}
 
-    def names(self, asked: _Names, person: str) -> dict[str, list[str]]:
+    def names(self, asked: _Nothing, person: str) -> dict[str, list[str]]:
         """All names there are by part: the checkpoint's, and what people have added."""
         return {part: list(names) for part, names in self._all_names().items()}
 
@@ -201,6 +204,10 @@ class _Desk:
         """Thumbnails of these models from galleries that have been told them, as data URIs."""
         return {model: self._thumbnails(model) for model in asked.models}
 
+    def agreement(self, asked: _Nothing, person: str) -> dict[str, Any]:
+        """How well people agree where two were asked."""
+        return asdict(agreement(self._labels.store()))
+
     def history(self, asked: History, person: str) -> list[dict[str, Any]]:
         """What this person said last."""
         return [told(event, "vehicle") for event in self._labels.review().history(person, asked.count)]
@@ -211,8 +218,7 @@ class _Desk:
         return file_of(name, write(self._labels.store(), self._all_names()))
 
     def _all_names(self) -> dict[str, tuple[str, ...]]:
-        known, added = self._services.recognizer().checkpoint.labels, self._labels.review().names()
-        return {part: tuple(sorted({*getattr(known, f"{part}s"), *added[part]})) for part in PARTS}
+        return self._labels.names(self._services.recognizer())
 
     def _thumbnails(self, model: str) -> list[str]:
         recognizer, galleries = self._services.recognizer(), self._services.galleries
@@ -344,12 +350,14 @@ def _page_html() -> str:
         filters=[("reason", "Reason"), ("source", "Source"), ("make", "Predicted make")],
         more='<label><input type="checkbox" data-conflicts> Conflicts</label>',
         keys=_KEYS,
+        below='<details class="vd-review-agreement"><summary>Do people agree?</summary><p></p></details>',
         exports=[("dataset", "dataset (parquet)"), ("images", "images and CSV")],
         desk='<div class="vd-review-look"><figure><div class="vd-review-picture">'
         '<img alt="The vehicle to name"><svg tabindex="-1"></svg></div><figcaption></figcaption></figure>'
         '<div class="vd-review-together" hidden><label><input type="checkbox" checked> '
         "<span></span></label><div></div></div></div>"
-        '<div class="vd-review-answer"><p class="vd-review-why"></p>'
+        '<div class="vd-review-answer"><p class="vd-review-heard" aria-live="polite"></p>'
+        '<p class="vd-review-why"></p>'
         '<ul class="vd-review-opinions" aria-label="What people said" hidden></ul>'
         f'<ol class="vd-review-models" aria-label="Likely models" data-keeps-focus>{choices}</ol>'
         '<div class="vd-review-makes" role="group" aria-label="Only the make" data-keeps-focus>'

@@ -153,6 +153,8 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
         button.replaceChildren(make('kbd', {}, `Alt ${place + 1}`), ` ${name} `, make('small', {}, percent(score ?? 0)));
         button.setAttribute('aria-label', `Only the make: ${name}, ${percent(score ?? 0)}`);
       });
+      // For who hears the page: the focus stays where it is, so the next vehicle would come without a word.
+      this.of('.vd-review-heard').textContent = `Next: ${item.model.slice(0, 2).map(([name, score]) => `${name} ${percent(score)}`).join(' or ')}`;
       this.drawReferences();
       this.refer(item);
     }
@@ -193,6 +195,14 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       if (one.kind !== 'answer') return one.kind;
       const {model, make: maker, type} = one.value;
       return model ?? (maker ? `${maker} (make only)` : `${type} (type only)`);
+    }
+
+    async tellAgreement() {
+      const line = this.of('.vd-review-agreement p'), told = await this.ask('agreement', {});
+      if (!told || told.error) { line.textContent = told?.error ?? 'The server does not answer.'; return; }
+      const kappa = PARTS.filter((part) => told.kappa[part] !== null).map((part) => `${part} ${told.kappa[part].toFixed(2)}`);
+      line.textContent = `Two people named ${told.pairs === 1 ? '1 vehicle' : `${told.pairs} vehicles`} without knowing of each other. `
+        + (kappa.length ? `Cohen's kappa: ${kappa.join(', ')}; 1 is full agreement, 0 that of chance.` : "That is too little for Cohen's kappa.");
     }
 
     // ---- names ----
@@ -381,6 +391,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
 
     listen() {
       super.listen();
+      this.of('.vd-review-agreement').addEventListener('toggle', (event) => { if (event.target.open) this.tellAgreement(); });
       this.input.addEventListener('input', () => this.find(this.input.value));
       this.svg.addEventListener('pointerdown', (event) => { if (this.drawing) this.drag(event); });
       this.form.addEventListener('submit', (event) => { event.preventDefault(); this.added(); });
