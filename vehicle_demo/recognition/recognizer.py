@@ -24,6 +24,7 @@ _RANKED = 5
 # Photos are seldom this many times wider than high, plates close up mostly are.
 _CLOSE_UP = 1.9
 _COUNTED = {"categories": "det_classes", "types": "vehicle_types", "makes": "makes", "models": "models"}
+_COLOURS = "colours"  # names and tensor, which not every graph has
 
 ImageSource = Image.Image | bytes | str | Path
 
@@ -41,7 +42,8 @@ class Recognizer:
     """One checkpoint, ready to run. Safe to share between threads; build it once."""
 
     def __init__(self, checkpoint: Checkpoint, graph: Graph, reader: Reader | None = None) -> None:
-        counts = dict(zip(_COUNTED, graph.counts(list(_COUNTED.values())), strict=True))
+        named = _COUNTED | ({_COLOURS: _COLOURS} if _COLOURS in graph.outputs else {})
+        counts = dict(zip(named, graph.counts(list(named.values())), strict=True))
         labels = checkpoint.labels
         if labels == type(labels)():
             labels = labels_from_metadata(graph.metadata)
@@ -275,6 +277,7 @@ class Recognizer:
             novelty=None,
             plate=plate,
             embedding=item.outputs["reid_embeds"][0],
+            colour=rank(item.outputs[_COLOURS][0], labels.colours, 1.0) if _COLOURS in item.outputs else (),
         )
 
 
