@@ -16,6 +16,7 @@ from vehicle_demo.recognition import CheckpointError, ImageError, Recognition, o
 from vehicle_demo.ui import attention
 from vehicle_demo.ui.cards import cards_html, message_html
 from vehicle_demo.ui.galleries import SAMPLE
+from vehicle_demo.ui.limits import TooManyError, take_recognition
 from vehicle_demo.ui.novelty import Known, compared
 from vehicle_demo.ui.people import NotAllowedError, person_of
 from vehicle_demo.ui.pictures import data_uri, photo_field
@@ -48,9 +49,9 @@ def build(services: Services) -> gr.Tab:
         except (CheckpointError, GalleryError):
             return 0
 
-    def on_photo(photo: str | None, choice: str, against: str) -> Any:
+    def on_photo(photo: str | None, choice: str, against: str, request: gr.Request) -> Any:
         # Taking the photo out of the field clears the field, not what was found in it.
-        return on_choice(photo, choice, against) if photo else [gr.skip()] * 4
+        return on_choice(photo, choice, against, request) if photo else [gr.skip()] * 4
 
     def on_example(choice: str, against: str, name: str) -> tuple[str, str, str | None, int]:
         if name not in _example_names(services):
@@ -59,25 +60,33 @@ def build(services: Services) -> gr.Tab:
         found = show_example(name, choice, against, rows)
         return (*found, str(services.examples[_example_names(services).index(name)]), rows)
 
-    def on_start(choice: str, against: str) -> tuple[str, str, str | None, int]:
+    def on_start(choice: str, against: str, request: gr.Request) -> tuple[str, str, str | None, int]:
         if not services.examples:
-            return on_choice(None, choice, against)
+            return on_choice(None, choice, against, request)
         return on_example(choice, against, services.examples[0].name)
 
-    def on_choice(source: str | None, choice: str, against: str) -> tuple[str, str, str | None, int]:
+    def on_choice(
+        source: str | None, choice: str, against: str, request: gr.Request
+    ) -> tuple[str, str, str | None, int]:
         rows = rows_of(choice, against)
+        try:
+            if source is not None:
+                take_recognition(request)
+        except TooManyError as error:
+            return message_html(str(error), "error"), "", source, rows
         return (*show(source, choice, against), source, rows)
 
-    def on_return(source: str | None, choice: str, against: str, rows: int) -> Any:
+    def on_return(source: str | None, choice: str, against: str, rows: int, request: gr.Request) -> Any:
         # What was unknown may have been added meanwhile. Gradio also says so of a page that has just been opened, where
         # nothing is shown yet and the first example is on its way.
         looks_again = source is not None and rows_of(choice, against) != rows
-        return on_choice(source, choice, against) if looks_again else [gr.skip()] * 4
+        return on_choice(source, choice, against, request) if looks_again else [gr.skip()] * 4
 
     def on_plate(wanted: Any, source: str | None, choice: str, request: gr.Request) -> dict[str, Any]:
         """Put a shown vehicle's plate into the queue of the Plates tab: its number there, or what is wrong."""
         try:
             person_of(request)
+            take_recognition(request)
             recognizer = services.recognizer(choice)
             if source is None:
                 raise ImageError("The photo is not there any more. Choose it again.")
@@ -89,13 +98,15 @@ def build(services: Services) -> gr.Tab:
             if vehicle is None:
                 raise ImageError("This vehicle is not in the photo any more. Recognise it again.")
             return {"item": services.labels.put_vehicle(recognizer, content, vehicle)}
-        except (NotAllowedError, ImageError, CheckpointError, StoreError) as error:
+        except (NotAllowedError, TooManyError, ImageError, CheckpointError, StoreError) as error:
             return {"error": str(error)}
         except OSError:
             return {"error": "The photo is not there any more. Choose it again."}
 
     # Also the tool of the app's MCP server, which shows this docstring.
-    def recognize(image: str | None, checkpoint: str | None = None, gallery: str | None = None) -> dict[str, Any]:
+    def recognize(
+        request: gr.Request, image: str | None, checkpoint: str | None = None, gallery: str | None = None
+    ) -> dict[str, Any]:
         """Find and describe every vehicle in a picture: boxes, type, make, model, plate, embedding, novelty. Read-only.
 
         Args:
@@ -106,15 +117,18 @@ def build(services: Services) -> gr.Tab:
         if image is None:
             raise gr.Error("Send a picture.", print_exception=False)
         try:
+            take_recognition(request)
             found, known = _compared(services, image, checkpoint or None, gallery or SAMPLE)
             if gallery and known.problem:
                 raise GalleryError(known.problem)
-        except (ImageError, CheckpointError, GalleryError) as error:
+        except (TooManyError, ImageError, CheckpointError, GalleryError) as error:
             raise gr.Error(str(error), print_exception=False) from error
         return found.to_dict()
 
     # Also a tool of the MCP server.
-    def read_plate(image: str | None, corners: Any = None, checkpoint: str | None = None) -> dict[str, Any]:
+    def read_plate(
+        request: gr.Request, image: str | None, corners: Any = None, checkpoint: str | None = None
+    ) -> dict[str, Any]:
         """Read number plates: every one in a photo, or the one in a close-up of a plate. Read-only.
 
         Each plate has its text (letters and digits, without signs and gaps), a score in [0, 1] (how likely all of it is
@@ -130,10 +144,11 @@ def build(services: Services) -> gr.Tab:
         if image is None:
             raise gr.Error("Send a picture.", print_exception=False)
         try:
+            take_recognition(request)
             recognizer = services.recognizer(checkpoint or None)
             picture = open_image(image)
             found = [recognizer.read_plate(picture, corners)] if corners else recognizer.read_photo(picture)
-        except (ImageError, CheckpointError) as error:
+        except (TooManyError, ImageError, CheckpointError) as error:
             raise gr.Error(str(error), print_exception=False) from error
         return {
             "checkpoint": recognizer.checkpoint.name,
