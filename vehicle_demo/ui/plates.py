@@ -156,7 +156,8 @@ def _checked(name: str, model: type[_Model], answer: Callable[[_Model, str], Any
 
     def call(sent: Any, request: gr.Request) -> Any:
         try:
-            return answer(model.model_validate(sent), person_of(request))
+            person = person_of(request)
+            return answer(model.model_validate(sent), person)
         except ValidationError:
             return {"error": _RELOAD, "lasting": True}
         except NotAllowedError as error:

@@ -82,6 +82,9 @@ def build(services: Services) -> gr.Tab:
         looks_again = source is not None and rows_of(choice, against) != rows
         return on_choice(source, choice, against, request) if looks_again else [gr.skip()] * 4
 
+    def known_galleries() -> Any:
+        return gr.Dropdown(choices=services.galleries.names())
+
     def on_plate(wanted: Any, source: str | None, choice: str, request: gr.Request) -> dict[str, Any]:
         """Put a shown vehicle's plate into the queue of the Plates tab: its number there, or what is wrong."""
         try:
@@ -205,7 +208,7 @@ def build(services: Services) -> gr.Tab:
         page = tab.parent.parent
         page.load(on_start, [choice, against], outputs, **shared).then(None, **redraw)
         for begins in (tab.select, page.load):
-            begins(lambda: gr.Dropdown(choices=services.galleries.names()), None, against, api_visibility="private")
+            begins(known_galleries, None, against, api_visibility="private")
         attention.build(services, source, choice)
         putter = gr.HTML("", js_on_load="vehicleDemo.sends('plate', () => trigger('click'));", elem_classes="vd-sender")
         put = gr.JSON(visible=False)

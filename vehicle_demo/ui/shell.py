@@ -21,7 +21,7 @@ def build(services: Services) -> gr.Blocks:
     """The whole page; launch it with `launch_options`."""
     checkpoint = services.recognizer().checkpoint
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
-        with gr.Row(elem_classes="vd-bar"):
+        with gr.Row(elem_classes="vd-topbar"):
             gr.HTML(
                 f'<header class="vd-top"><h1>{TITLE}</h1>'
                 "<p>Find every vehicle in a photo: type, make, model and plate.</p>"
