@@ -14,6 +14,7 @@ def main() -> None:
     """Build the page and serve it until interrupted. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where."""
     services = find_services()
     services.galleries.fill_sample(services.recognizer())
+    services.labels.start_sync()
     services.labels.fill_sample(services.recognizer())
     shell.build(services).launch(**shell.launch_options())
 

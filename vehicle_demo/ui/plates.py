@@ -332,7 +332,7 @@ def _page_html() -> str:
         f'<section class="vd-plates" data-hints="{hints}" aria-label="Correct plates">'
         '<div class="vd-plates-head"><div class="vd-plates-progress" role="status"><progress max="1" value="0" '
         'aria-label="Plates done"></progress><span></span></div>'
-        '<p class="vd-plates-saved" role="status"></p>'
+        '<p class="vd-plates-saved" role="status"></p><p class="vd-sync" role="status" data-sync></p>'
         f'<div class="vd-plates-filters">{filters}</div>'
         '<button type="button" data-back hidden>Back to Recognise</button></div>'
         '<p class="vd-plates-says vd-message vd-empty" role="status">Getting the first plate.</p>'

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from vehicle_demo.ui import benchmark, gallery, plates, recognise, signing
+from vehicle_demo.ui import benchmark, gallery, plates, recognise, signing, syncing
 from vehicle_demo.ui import map as map_tab
 from vehicle_demo.ui.services import Services
 from vehicle_demo.ui.theme import theme
@@ -31,6 +31,7 @@ def build(services: Services) -> gr.Blocks:
                 padding=False,
             )
             signing.build()
+        syncing.connect(services)
         plates.connect(services)
         with gr.Tabs():
             recognise.build(services)
