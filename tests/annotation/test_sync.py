@@ -56,12 +56,12 @@ def shards(remote: FolderRemote) -> list[str]:
     return sorted(name for name in remote.files() if name.startswith("shards/"))
 
 
-def test_an_emptied_disk_gets_everything_back(tmp_path: Path, remote: FolderRemote) -> None:
+def test_an_emptied_disk_gets_everything_back(tmp_path: Path, remote: FolderRemote, database: str) -> None:
     before = Store(tmp_path / "before")
     said_everything(before)
     synced(before, remote)
     # Numbers differ here, as another plate was first.
-    after = Store(tmp_path / "after")
+    after = Store(tmp_path / "after", database)
     after.add([new_item(9)])
     synced(after, remote)
     events = {event.client: event for number in range(1, 5) for event in after.events(number)}
@@ -74,6 +74,11 @@ def test_an_emptied_disk_gets_everything_back(tmp_path: Path, remote: FolderRemo
     assert Queue(after).progress().total == 4
     with after.reading() as connection:
         assert connection.execute(text("SELECT count(*) FROM leases")).scalar_one() == 0
+    again = Store(tmp_path / "again")  # and out of this database into another
+    synced(after, FolderRemote(tmp_path / "other"))
+    synced(again, FolderRemote(tmp_path / "other"))
+    assert sorted(map(str, contents(again))) == sorted(map(str, contents(after)))
+    after.close()
 
 
 def test_reading_back_again_changes_nothing_and_sends_nothing(tmp_path: Path, remote: FolderRemote) -> None:

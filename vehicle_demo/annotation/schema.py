@@ -37,11 +37,19 @@ _LEASES = (
     """CREATE TABLE leases (
         item INTEGER PRIMARY KEY REFERENCES items (id), holder TEXT NOT NULL, until {float} NOT NULL)""",
 )
+# PostgreSQL's way to what SQLite has from the first.
+_GUARD = (
+    """CREATE FUNCTION events_never_change() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'events are only ever added'; END $$""",
+    """CREATE TRIGGER events_never_change BEFORE UPDATE OR DELETE OR TRUNCATE ON events
+        FOR EACH STATEMENT EXECUTE FUNCTION events_never_change()""",
+)
 
 # Each step leads from the version that is its place in the list to the next; a step that was released never changes.
 STEPS: tuple[dict[str, tuple[str, ...]], ...] = (
     {"sqlite": _FIRST + _FIRST_SQLITE, "postgresql": _FIRST},
     {"sqlite": _LEASES, "postgresql": _LEASES},
+    {"sqlite": (), "postgresql": _GUARD},
 )
 _TYPES = {
     "sqlite": {"id": "INTEGER PRIMARY KEY AUTOINCREMENT", "float": "REAL"},
