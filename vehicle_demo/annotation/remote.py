@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import tempfile
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -79,11 +80,13 @@ class FolderRemote:
             for name, content in files.items():
                 path = self.folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".part-", delete=False) as part:
-                    part.write(content)
-                    part.flush()
-                    os.fsync(part.fileno())
-                os.replace(part.name, path)
+                # Not a temporary file, which only its owner could read: other machines have other owners.
+                part = path.with_name(f".part-{secrets.token_hex(8)}")
+                with part.open("xb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(part, path)
 
 
 class HubRemote:

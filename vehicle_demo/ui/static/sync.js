@@ -4,7 +4,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
   let server;
 
   async function tell() {
-    const lines = [...document.querySelectorAll('[data-sync]')].filter((line) => line.checkVisibility());
+    const lines = [...document.querySelectorAll('[data-sync]')].filter((line) => line.parentElement.checkVisibility());
     if (!lines.length) return;
     const told = await server.sync_state({}).catch(() => undefined);
     if (!told) return;  // that the server does not answer is said elsewhere
