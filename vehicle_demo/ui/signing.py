@@ -44,7 +44,7 @@ def build() -> None:
     """The corner of the top bar."""
     gr.HTML(_CORNER, js_on_load="vehicleDemo.mountSigning(element);", elem_id="vd-signing", padding=False)
     if on_spaces():
-        gr.LoginButton("Sign in", logout_value="Sign out {}", size="sm", min_width=96, scale=0, elem_id="vd-login")
+        gr.LoginButton("Sign in", logout_value="Sign out {}", size="sm", min_width=150, scale=0, elem_id="vd-login")
 
 
 def app_kwargs() -> dict[str, Any]:
