@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,11 +27,6 @@ from vehicle_demo.annotation.store import (
 from vehicle_demo.recognition.results import Box
 
 TT = "Audi TT Hatchback 2011"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path)
 
 
 def names(model: str | None = None, make: str | None = "Audi", type: str | None = None) -> dict[str, Any]:
