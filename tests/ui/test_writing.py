@@ -132,7 +132,7 @@ def test_none_writes_for_who_is_not_on_the_user_list(
         users_in().put("ann", "correct horse")
         all_refuse(ways, READS, {}, services)
         all_refuse(ways, READS, {"studio": "made-up.cookie.x"}, services)
-        with httpx.Client(base_url=ways.page.local_url) as client:
+        with httpx.Client(base_url=str(ways.page.local_url)) as client:
             client.post("studio/sign-in", json={"name": "ann", "password": "correct horse"}).raise_for_status()
             cookies = dict(client.cookies)
         for name in sorted({*ways.events, *ways.functions} - READS):
