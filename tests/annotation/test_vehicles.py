@@ -105,3 +105,11 @@ def test_two_people_contradict_each_other_only_where_both_cannot_be_right(store:
     (event,) = (event for event in store.events(bad) if event.person == "ann")
     store.record(Said(bad, "ann", UNDO, "u1", undoes=event.client))
     assert in_conflict(store) == [makes]
+
+
+def test_an_item_of_which_a_part_has_not_come_yet_is_unknown(store: Store) -> None:
+    (number,) = store.add([new_vehicle(1)])
+    with store.writing() as connection:  # as when it is read back from a file that was cut off
+        connection.execute(text("DELETE FROM vehicles"))
+    with pytest.raises(UnknownItemError):
+        store.item(number)
