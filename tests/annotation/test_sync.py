@@ -295,16 +295,17 @@ def test_it_goes_on_in_the_background_and_sends_the_rest_at_the_end(tmp_path: Pa
     assert any(b'"last"' in remote.read(name) for name in shards(remote))
 
 
-def test_vehicles_come_back_with_what_was_said_of_them(tmp_path: Path, remote: FolderRemote) -> None:
+def test_vehicles_come_back_with_what_was_said_of_them(tmp_path: Path, remote: FolderRemote, database: str) -> None:
     store = Store(tmp_path / "labels")
     first, second = store.add([new_vehicle(1, alike=3, opinions=2), new_vehicle(2, alike=3)])
     value = {"type": None, "make": "Audi", "model": None}
     store.record(Said(first, "ann", ANSWER, "c1", value))
     synced(store, remote)
-    after = Store(tmp_path / "after")
+    after = Store(tmp_path / "after", database)
     synced(after, remote)
     came, other = after.vehicle(first), after.vehicle(second)
     assert came.model == store.vehicle(first).model and came.opinions == 2 and other.alike == first
     assert np.array_equal(came.embedding, store.vehicle(first).embedding)
     assert after.labels(first)["vehicle"].value == value
     assert [task.item.id for task in Review(after).take("ann", "page", 9)] == [second]
+    after.close()

@@ -29,7 +29,7 @@ def test_an_answer_waits_until_its_person_has_signed_in(open_page: Callable[...,
     with served_app(str(checkpoint), home=tmp_path) as app:
         page = open_page(app.url)
         page.get_by_role("tab", name="Plates").click()
-        expect(page.locator(".vd-work-says")).to_contain_text("Sign in at the top", timeout=WAIT)
+        expect(page.locator(".vd-plates .vd-work-says")).to_contain_text("Sign in at the top", timeout=WAIT)
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("dialog").get_by_label("Name").fill("ann")
         sign_in(page, "wrong horse")
@@ -40,12 +40,15 @@ def test_an_answer_waits_until_its_person_has_signed_in(open_page: Callable[...,
         expect(page.locator(".vd-signing")).to_contain_text("ann")
         expect(desk(page)).to_be_visible(timeout=WAIT)  # without loading the page again
         said = [correct(page, "A")]
+        assert "1 of 60 plates, 1 yours" in str(page.locator(".vd-plates .vd-work-progress").text_content())
         all_is_saved(page)
         sign_out.click()
         expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=WAIT)
         page.locator(".vd-slot input").first.focus()
         said += [correct(page, "B")]
-        expect(page.locator(".vd-work-saved")).to_contain_text("1 waiting, kept in this browser", timeout=WAIT)
+        expect(page.locator(".vd-plates .vd-work-saved")).to_contain_text(
+            "1 waiting, kept in this browser", timeout=WAIT
+        )
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("dialog").get_by_label("Name").fill("ann")
         sign_in(page, "correct horse")
