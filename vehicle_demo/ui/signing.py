@@ -116,7 +116,7 @@ _CORNER = """<div class="vd-signing" hidden>
 <button type="button" data-signing="in" hidden>Sign in</button>
 <dialog aria-labelledby="vd-signing-title"><form method="dialog">
 <h2 id="vd-signing-title">Sign in</h2>
-<p>Correcting plates and filling galleries needs a name here. Looking does not.</p>
+<p>Correcting, and filling galleries, needs a name here. Looking does not.</p>
 <label>Name <input name="name" autocomplete="username" autocapitalize="none" spellcheck="false" required></label>
 <label>Password <input name="password" type="password" autocomplete="current-password" required></label>
 <p class="vd-unsure" role="alert"></p>
