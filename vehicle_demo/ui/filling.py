@@ -13,6 +13,8 @@ from vehicle_demo.gallery.building import Progress
 from vehicle_demo.gallery.gallery import GalleryError
 from vehicle_demo.gallery.sources import SUFFIXES, Source, open_files, open_hub_dataset
 from vehicle_demo.ui.galleries import SAMPLE
+from vehicle_demo.ui.limits import TooManyError, take_import
+from vehicle_demo.ui.people import NotAllowedError, person_of
 from vehicle_demo.ui.ranklist import progress_html
 from vehicle_demo.ui.services import Services
 
@@ -22,11 +24,13 @@ _LISTED = 20
 def build(services: Services, menu: gr.Dropdown) -> None:
     """The accordion; `menu` learns of new galleries."""
 
-    def on_fill(name: str, files: list[str] | None, dataset: str) -> Iterator[tuple[str, Any]]:
+    def on_fill(name: str, files: list[str] | None, dataset: str, request: gr.Request) -> Iterator[tuple[str, Any]]:
         recognizer = services.recognizer()
         bad: list[tuple[str, str]] = []
         added = known = 0
         try:
+            person_of(request)
+            take_import(request)
             if name == SAMPLE:
                 raise GalleryError(f"The gallery {SAMPLE} stays as it ships. Choose another name.")
             for source in _sources(files, dataset):
@@ -35,19 +39,19 @@ def build(services: Services, menu: gr.Dropdown) -> None:
                     yield progress_html(progress), gr.skip()
                 added, known = added + progress.added, known + progress.known
                 bad += progress.bad
-        except GalleryError as error:
-            yield _said(str(error), bad, "alert"), gr.Dropdown(choices=services.galleries.names())
+        except (NotAllowedError, TooManyError, GalleryError) as error:
+            yield said_html(str(error), bad, "alert"), gr.Dropdown(choices=services.galleries.names())
             return
         more = f" {known:,} pictures were there already." if known else ""
         sentence = f"{added:,} vehicles added to {name}.{more} Choose it in the gallery menu."
-        yield _said(sentence, bad, "status"), gr.Dropdown(choices=services.galleries.names())
+        yield said_html(sentence, bad, "status"), gr.Dropdown(choices=services.galleries.names())
 
     def on_cancel(name: str) -> tuple[str, Any]:
         state = services.galleries.filling(services.recognizer(), name)
         added = state.progress.added if state else 0
         bad = list(state.progress.bad) if state else []
         sentence = f"Stopped. {added:,} vehicles added to {name} are kept; fill it again to go on."
-        return _said(sentence, bad, "status"), gr.Dropdown(choices=services.galleries.names())
+        return said_html(sentence, bad, "status"), gr.Dropdown(choices=services.galleries.names())
 
     with gr.Accordion("Add pictures", open=False, elem_id="vd-filling"):
         with gr.Row():
@@ -86,7 +90,8 @@ def _sources(files: list[str] | None, dataset: str) -> list[Source]:
     return sources
 
 
-def _said(sentence: str, bad: list[tuple[str, str]], role: str) -> str:
+def said_html(sentence: str, bad: list[tuple[str, str]], role: str) -> str:
+    """How it ended, with the first of what was passed over and why."""
     listed = "".join(f"<li><strong>{escape(name)}</strong> {escape(reason)}</li>" for name, reason in bad[:_LISTED])
     rest = f"<li>and {len(bad) - _LISTED:,} more</li>" if len(bad) > _LISTED else ""
     passed = f'<p>Passed over:</p><ul class="vd-bad">{listed}{rest}</ul>' if bad else ""

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from vehicle_demo.ui import benchmark, gallery, plates, recognise
+from vehicle_demo.ui import benchmark, desk, gallery, plates, recognise, review, signing, syncing
 from vehicle_demo.ui import map as map_tab
 from vehicle_demo.ui.services import Services
 from vehicle_demo.ui.theme import theme
@@ -21,18 +21,25 @@ def build(services: Services) -> gr.Blocks:
     """The whole page; launch it with `launch_options`."""
     checkpoint = services.recognizer().checkpoint
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
-        gr.HTML(
-            f'<header class="vd-top"><h1>{TITLE}</h1><p>Find every vehicle in a photo: type, make, model and plate.</p>'
-            f'<nav><a href="#vd-card">{escape(checkpoint.name)} {escape(checkpoint.version)}, '
-            f"heads {escape(checkpoint.heads_version)}</a>"
-            '<a href="?view=api">API</a></nav></header>'
-        )
-        plates.connect(services)
+        with gr.Row(elem_classes="vd-topbar"):
+            gr.HTML(
+                f'<header class="vd-top"><h1>{TITLE}</h1>'
+                "<p>Find every vehicle in a photo: type, make, model and plate.</p>"
+                f'<nav><a href="#vd-card">{escape(checkpoint.name)} {escape(checkpoint.version)}, '
+                f"heads {escape(checkpoint.heads_version)}</a>"
+                '<a href="?view=api">API</a></nav></header>',
+                padding=False,
+            )
+            signing.build()
+        syncing.connect(services)
+        desk.connect("plates", plates.served(services))
+        desk.connect("review", review.served(services))
         with gr.Tabs():
             recognise.build(services)
             gallery.build(services)
             map_tab.build(services)
             plates.build()
+            review.build(services)
             benchmark.build(services)
         if checkpoint.model_card is not None:
             with gr.Accordion("Model card", open=False, elem_id="vd-card"):
@@ -43,6 +50,7 @@ def build(services: Services) -> gr.Blocks:
 
 def launch_options() -> dict[str, Any]:
     """What `Blocks.launch` needs of ours: looks, scripts, and the limit on uploads."""
+    web = signing.app_kwargs()
     scripts = "".join(f"<script>{path.read_text()}</script>" for path in sorted(_STATIC.glob("*.js")))
     return {
         "theme": theme(),
@@ -51,7 +59,7 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": "32mb",
         "footer_links": ["api"],
         "mcp_server": True,
-        "app_kwargs": {"routes": [map_tab.PLOTLY]},
+        "app_kwargs": {**web, "routes": [map_tab.PLOTLY, *web["routes"]]},
     }
 
 
