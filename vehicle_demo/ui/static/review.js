@@ -95,7 +95,8 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     // ---- what is shown ----
 
     nothing() {
-      return this.chosen.conflicts ? 'No conflict waits for a decision.'
+      if (this.chosen.conflicts) return 'No conflict waits for a decision.';
+      return this.progress.done < this.progress.total ? 'Somebody else is looking at those that are left. This page asks for them again by itself.'
         : 'No vehicle is left here. Change the filter, add pictures below, or send one from a card in Recognise.';
     }
 
