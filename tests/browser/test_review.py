@@ -206,7 +206,7 @@ def test_who_decides_sees_what_others_said(open_page: Callable[..., Page], app: 
     page.get_by_label("Conflicts").check(timeout=WAIT)
     opinions = page.get_by_role("list", name="What people said").get_by_role("listitem")
     expect(opinions).to_have_text([f"ann {A5}", f"bob {TT}"], timeout=WAIT)
-    press(page, "2")
+    opinions.last.get_by_role("button", name=TT).click()
     all_is_saved(page)
     assert store.labels(number)["decision"].value["model"] == TT
     expect(page.locator(".vd-work-says:visible")).to_contain_text("No conflict waits", timeout=WAIT)

@@ -96,7 +96,7 @@ def test_a_page_gets_vehicles_with_all_it_shows(server: Server, numbers: list[in
     first = told["items"][0]
     assert len(first["model"]) == 5 and first["model"][0][0] == first["text"] == "Kia Rio Sedan 2012"
     assert first["picture"].startswith("data:image/jpeg;base64,") and first["small"].startswith("data:image/jpeg")
-    assert first["box"] == [80, 60, 240, 180] and first["window"] == [24, 18, 296, 222]
+    assert first["box"] == [80, 60, 240, 180] and first["window"] == [0, 0, 320, 240]
     assert "margin" in first["why"] and first["opinions"] == [] and first["said"] is None
     assert told["progress"]["total"] == 3 and told["choices"]["sources"] == ("drawn",)
     again = server["review_take"]({**PAGE, "have": told["leased"][:2]})

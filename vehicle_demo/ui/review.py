@@ -46,8 +46,9 @@ from vehicle_demo.ui.services import Services
 # Vehicles sent ahead of the one that is shown, so that the next is there at once.
 _AHEAD = 10
 _VIEW, _SMALL = 960, 112
-# Around the vehicle as much again is shown, to see where its box should be.
-_AROUND = 0.35
+# A vehicle smaller than this share of its picture is shown with so many of its own sides around it; of others the whole
+# picture is, as the vehicle may be larger than its box.
+_SMALL_SHARE, _AROUND = 0.25, 1.0
 _REFERENCES = 2
 _NEAR_SPELLING = 84.0
 _KEYS = (
@@ -277,7 +278,7 @@ class _Desk:
         image = store.picture(item)
         drawn = store.labels(item.id).get(BOX)
         box = checked_box(drawn.value, image.size) if drawn else item.box
-        window = widen(box, _AROUND, image.size)
+        window = _window(box, image.size)
         decides = conflicts and task.conflict
         own = next((event for event in task.opinions if event.person == person), None)
         return {
@@ -307,6 +308,13 @@ def _ranked(vehicle: Vehicle | VehicleItem) -> dict[str, Any]:
 
 def _scores(ranked: tuple[Scored, ...]) -> list[tuple[str, float]]:
     return [(scored.label, round(scored.score, 4)) for scored in ranked]
+
+
+def _window(box: Box, size: tuple[int, int]) -> Box:
+    """The part of a picture of this (width, height) in which the vehicle is shown."""
+    if max((box.x2 - box.x1) / size[0], (box.y2 - box.y1) / size[1]) >= _SMALL_SHARE:
+        return Box(0, 0, *size)
+    return widen(box, _AROUND, size)
 
 
 def _opinion(event: Event) -> dict[str, Any]:

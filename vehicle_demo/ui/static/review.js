@@ -71,6 +71,12 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       if (scored) this.answer(part, scored[0]);
     }
 
+    // Who decides takes one side.
+    side({kind, model, make: maker, type}) {
+      const said = kind === 'answer' ? Object.fromEntries(Object.entries({model, make: maker, type}).filter(([, name]) => name)) : {};
+      this.settle(kind, this.inWords({kind, value: {model, make: maker, type}}), said);
+    }
+
     back() {
       const past = this.done.filter((one) => one.kind !== 'box').at(-1 - this.behind);
       if (!past || !this.items.has(past.item)) { this.toast('There is nothing further back.'); return; }
@@ -95,7 +101,8 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     // ---- what is shown ----
 
     nothing() {
-      return this.chosen.conflicts ? 'No conflict waits for a decision.'
+      if (this.chosen.conflicts) return 'No conflict waits for a decision.';
+      return this.progress.done < this.progress.total ? 'Somebody else is looking at those that are left. This page asks for them again by itself.'
         : 'No vehicle is left here. Change the filter, add pictures below, or send one from a card in Recognise.';
     }
 
@@ -133,7 +140,8 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     drawOpinions(item) {
       const list = this.of('.vd-review-opinions');
       list.hidden = !item.opinions.length;
-      list.replaceChildren(...item.opinions.map((one) => make('li', {}, make('b', {}, one.person), ` ${this.inWords({...one, value: one})}`)));
+      list.replaceChildren(...item.opinions.map((one, place) => make('li', {},
+        make('b', {}, one.person), ' ', make('button', {type: 'button', 'data-opinion': place}, this.inWords({...one, value: one})))));
     }
 
     drawLikely(item) {
@@ -397,13 +405,14 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       this.form.addEventListener('keydown', (event) => { if (event.key === 'Escape') { event.stopPropagation(); this.cancel(); } });
       this.root.addEventListener('change', (event) => { if ('conflicts' in event.target.dataset) this.filter('conflicts', event.target.checked); });
       this.root.addEventListener('click', (event) => {
-        const part = event.target.closest('[data-model], [data-make], [data-found], [data-add], [data-near]');
+        const part = event.target.closest('[data-model], [data-make], [data-found], [data-add], [data-near], [data-opinion]');
         if (!part) return;
-        const {model, make: maker, found, near} = part.dataset;
+        const {model, make: maker, found, near, opinion} = part.dataset;
         if (model) this.choose('model', Number(model));
         else if (maker) this.choose('make', Number(maker));
         else if (found) this.takeFound(Number(found));
         else if (near) this.answer('model', near);
+        else if (opinion) this.side(this.current.opinions[Number(opinion)]);
         else this.command('add');
         this.focus();
       });
