@@ -13,11 +13,17 @@ test: $(VENV)/.tests system-packages
 	$(VENV)/bin/python -m pytest
 
 # Trains the shipped checkpoint again from the data folder; goes on where it was stopped.
-train-nano: $(VENV)/.app
+train-nano: $(VENV)/.app fleet/drawn.parquet
 	$(PIP) install -q -r data_tools/requirements-teachers.txt
-	$(VENV)/bin/python -m data_tools train --config nano --data ../shared/data --run runs/nano --cache cache
+	$(VENV)/bin/python -m data_tools train --config nano --data ../shared/data --data fleet --run runs/nano --cache cache
 	$(VENV)/bin/python -m data_tools export --run runs/nano --output checkpoints/vehicledino-nano --data ../shared/data
 	$(VENV)/bin/python -m data_tools train-reader --data ../shared/data --run runs/reader --cache cache
+
+# Blender has an environment of its own: it wants other versions of what the app needs.
+fleet/drawn.parquet:
+	$(PYTHON) -m venv .blender
+	.blender/bin/pip install -q -r data_tools/render/requirements.txt
+	.blender/bin/python -m data_tools render --preset train --sets 16 --output fleet
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh tests/system_packages.sh python3-venv
