@@ -43,7 +43,10 @@ class Head:
 
     def logits(self, features: np.ndarray) -> np.ndarray:
         """Features (N, D) -> logits (N, K) float32; a row's do not depend on the other rows, to the last bit."""
-        return np.stack([self.weight @ row + self.bias for row in features])
+        logits = np.empty((len(features), len(self.bias)), np.float32)
+        for row, values in enumerate(features):
+            logits[row] = self.weight @ values + self.bias
+        return logits
 
 
 @dataclass(frozen=True, eq=False)
