@@ -85,8 +85,8 @@ class Step:
 def fit(start: Heads, replay: Examples, taught: Taught, choosing: Taught, seed: int = 0) -> Iterator[Step]:
     """Fit heads that start as `start` does; the last step has them. The same input and seed give the same heads.
 
-    Every setting is tried on `taught`. For each head that one is taken which has forgotten nothing of a part of `replay`
-    that was left out, and names most of `choosing` right; then it learns from all.
+    Every setting is tried on `taught`. For each head that one is taken which has forgotten nothing of a part of
+    `replay` that was left out, and names most of `choosing` right; then it learns from all.
 
     Raises:
         RetrainError: there is nothing to learn from.

@@ -18,7 +18,7 @@ from vehicle_demo.retraining.shipped import RetrainError
 from vehicle_demo.retraining.versions import VersionError
 
 # Pictures of visitors come first.
-_NICE = 10
+_NICE = 5
 _LOCK = "fitting"
 
 
