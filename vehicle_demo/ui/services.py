@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from vehicle_demo.recognition import CheckpointError, Recognizer, load_checkpoin
 from vehicle_demo.recognition.heads import Heads
 from vehicle_demo.retraining.job import Jobs
 from vehicle_demo.retraining.retrain import versions_of
+from vehicle_demo.retraining.shipped import RetrainError
 from vehicle_demo.retraining.versions import Versions
 from vehicle_demo.ui.galleries import Galleries
 from vehicle_demo.ui.labels import Labels
@@ -71,6 +73,13 @@ class Services:
             if heads is not loaded.heads:
                 loaded.heads, loaded.answering = heads, loaded.own.with_heads(heads)
             return loaded.answering
+
+    def corrections(self, folder: Path) -> None:
+        """Write the corrections data set into a folder. Raises RetrainError where there are none."""
+        kept = self.home / "corrections"
+        if not kept.exists():
+            raise RetrainError(f"There are no corrections yet. Export them to {kept}.")
+        shutil.copytree(kept, folder, dirs_exist_ok=True)
 
     def versions(self, name: str | None = None) -> Versions:
         """The versions of a menu entry's heads. Raises CheckpointError as `recognizer` does."""
