@@ -73,12 +73,16 @@ class Fitted:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """How far fitting is; the loss, and the share of models named right among the corrections that choose."""
+    """How far fitting is, and the loss.
+
+    `accuracy` is the share of models named right by the best setting among the corrections kept aside to choose by;
+    None once those are learnt from too.
+    """
 
     done: int
     total: int
     loss: float
-    accuracy: float
+    accuracy: float | None
     fitted: Fitted | None = None
 
 
@@ -102,14 +106,15 @@ def fit(start: Heads, replay: Examples, taught: Taught, choosing: Taught, seed: 
         tried = [dict.fromkeys(TENSORS, setting) for setting in SETTINGS]
         trial = _Trial(start, replay.where(~left_out), taught, tried, seed)
         for done in trial.run():
-            yield Step(done, total, *trial.curve(choosing.examples))
+            right = trial.right(choosing.examples)
+            yield Step(done, total, float(trial.losses[right.argmax()]), float(right.max()))
         best = trial.best(choosing.examples, replay.where(left_out))
         chosen = {task: SETTINGS[number] for task, number in best.items()}
         why = f"of {len(SETTINGS)} settings the best on {len(choosing.examples)} corrections kept aside"
     trial = _Trial(start, replay, taught.joined(choosing), [chosen], seed)
     for done in trial.run():
-        yield Step(before + done, total, *trial.curve(choosing.examples))
-    yield Step(total, total, *trial.curve(choosing.examples), Fitted(Heads(_NEW, trial.heads(0)), chosen, why))
+        yield Step(before + done, total, float(trial.losses[0]), None)
+    yield Step(total, total, float(trial.losses[0]), None, Fitted(Heads(_NEW, trial.heads(0)), chosen, why))
 
 
 class _Trial:
@@ -139,7 +144,8 @@ class _Trial:
         self._replay = self._replayed(start, replay)
         self._taught = self._corrected(taught)
         self._chance = torch.Generator().manual_seed(seed)
-        self._losses = np.zeros(len(settings))
+        # (S,): the losses on corrections and replay, each weighing the same whatever the setting.
+        self.losses = np.zeros(len(settings))
 
     def run(self) -> Iterator[int]:
         """Learn, yielding now and then how many steps are done."""
@@ -147,14 +153,13 @@ class _Trial:
             known, new = (self._losses_of(part.drawn(self._chance)) for part in (self._replay, self._taught))
             losses = torch.stack([known[task] + self._share[task] * new[task] for task in TENSORS]).sum(dim=0)
             self._move(torch.autograd.grad(losses.sum(), self._learnt)[0], step)
-            self._losses = losses.detach().numpy()
+            self.losses = torch.stack([*known.values(), *new.values()]).sum(dim=0).detach().numpy()
             if step % _REPORTED == _REPORTED - 1:
                 yield step + 1
 
-    def curve(self, examples: Examples) -> tuple[float, float]:
-        """The loss of the setting that learns best, and the share of models that it names right."""
-        best = int(self._losses.argmin())
-        return float(self._losses[best]), float(self._right(examples, self._learnt)["model"][best])
+    def right(self, examples: Examples) -> np.ndarray:
+        """(S,): the share of models that each setting names right."""
+        return self._right(examples, self._learnt)["model"]
 
     def best(self, choosing: Examples, known: Examples) -> dict[str, int]:
         """By task, of the settings that forget least of `known`, the one that names most of `choosing` right."""

@@ -24,11 +24,11 @@ Export = Callable[[Path], object]
 
 @dataclass(frozen=True)
 class Point:
-    """A point of the learning curve."""
+    """A point of the learning curve; `accuracy` as in `fit.Step`."""
 
     step: int
     loss: float
-    accuracy: float
+    accuracy: float | None
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,10 @@ class Jobs:
             ended: dict[str, Any] = {}
             assert self._child.stdout is not None
             for line in self._child.stdout:
-                said = json.loads(line)
+                try:
+                    said = json.loads(line)
+                except ValueError:  # killed in the middle of a word
+                    break
                 if "stage" in said:
                     self._move(said)
                 elif "version" in said:

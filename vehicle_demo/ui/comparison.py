@@ -40,7 +40,7 @@ def readiness_html(ready: Readiness | None, trouble: str) -> str:
     left_out = f"<div><dt>left out</dt><dd>{ready.left_out:,}</dd></div>" if ready.left_out else ""
     warnings = "".join(f'<p class="vd-warns">{escape(one)}</p>' for one in ready.warnings)
     return (
-        f'<p class="vd-big">{ready.count:,} corrections</p><dl class="vd-counts">'
+        f'<p class="vd-retrain-count">{ready.count:,} corrections</p><dl class="vd-counts">'
         f"<div><dt>to learn from</dt><dd>{ready.parts['train']:,}</dd></div>"
         f"<div><dt>to choose settings</dt><dd>{ready.parts['validation']:,}</dd></div>"
         f"<div><dt>to compare by</dt><dd>{ready.parts['test']:,}</dd></div>{agreement}{left_out}</dl>{lists}{warnings}"
@@ -72,23 +72,30 @@ def curve_svg(curve: Sequence[Point]) -> str:
     if len(curve) < 2:
         return '<div class="vd-curve"></div>'
     most = max(point.loss for point in curve)
-    loss = _path([point.loss / most for point in curve])
-    right = _path([point.accuracy for point in curve])
-    last = curve[-1]
+    loss = _path([point.loss / most for point in curve], len(curve))
+    aside = [point.accuracy for point in curve if point.accuracy is not None]
+    line = f'<path class="vd-right" d="{_path(aside, len(curve))}"/>' if aside else ""
+    told = f'<span class="vd-right">models right, kept aside {aside[-1]:.0%}</span>' if aside else ""
     return (
         f'<figure class="vd-curve"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="Learning curve">'
-        f'<path class="vd-axis" d="M0 {_HEIGHT}H{_WIDTH}"/><path class="vd-loss" d="{loss}"/>'
-        f'<path class="vd-right" d="{right}"/></svg><figcaption><span class="vd-loss">loss {last.loss:.2f}</span> '
-        f'<span class="vd-right">models right, kept aside {last.accuracy:.0%}</span></figcaption></figure>'
+        f'<path class="vd-axis" d="M0 {_HEIGHT}H{_WIDTH}"/><path class="vd-loss" d="{loss}"/>{line}</svg>'
+        f'<figcaption><span class="vd-loss">loss {curve[-1].loss:.2f}</span> {told}</figcaption></figure>'
     )
 
 
-def verdict_html(version: Version | None, comparison: Comparison | None, answering: str) -> str:
-    """The sentence, before and after, what got worse first, and the decision."""
+def verdict_html(version: Version | None, comparison: Comparison | None, state: State) -> str:
+    """The sentence, before and after, what got worse first, and the decision, or what was decided."""
     if version is None:
         return '<p class="vd-quiet">When a run has ended, old and new are compared here, and you decide.</p>'
     if comparison is None:
         return f'<p class="vd-failed" role="alert">The figures of {escape(version.name)} cannot be read.</p>'
+    answering = state.answering
+    if version.name in (*state.discarded, answering):
+        decision = f"<p>{escape(version.name)}{_marks(version.name, state)}</p>"
+    else:
+        promote = _button("promote", version.name, answering, "Promote", "vd-main")
+        discard = _button("discard", version.name, answering, "Discard")
+        decision = f'<div class="vd-actions">{promote}{discard}</div>'
     mark = "vd-known" if comparison.better else "vd-unknown"
     sign = "\u2713" if comparison.better else "?"
     tables = "".join(_table(part, comparison) for part in (ASIDE, HOLDOUT))
@@ -103,9 +110,7 @@ def verdict_html(version: Version | None, comparison: Comparison | None, answeri
     )
     return (
         f'<p class="vd-verdict"><span class="{mark}" aria-hidden="true">{sign}</span> {escape(comparison.verdict)}</p>'
-        f"{tables}{listed}{_classes('Got better', comparison.improved)}"
-        f'<div class="vd-actions">{_button("promote", version.name, answering, "Promote", "vd-main")}'
-        f"{_button('discard', version.name, answering, 'Discard')}</div>"
+        f"{decision}{tables}{listed}{_classes('Got better', comparison.improved)}"
     )
 
 
@@ -152,7 +157,7 @@ def _marks(name: str, state: State) -> str:
     found = [
         word for word, true in (("answers", name == state.answering), ("discarded", name in state.discarded)) if true
     ]
-    return "".join(f' <span class="vd-mark">{word}</span>' for word in found)
+    return "".join(f' <span class="vd-badge">{word}</span>' for word in found)
 
 
 def _figures(values: object) -> str:
@@ -219,10 +224,10 @@ def _classes(title: str, classes: Sequence[Class]) -> str:
     return f"<details{' open' if title == 'Got worse' else ''}><summary>{title}</summary><ol>{rows}</ol></details>"
 
 
-def _path(values: Sequence[float]) -> str:
-    """A line through shares in [0, 1], from left to right."""
+def _path(values: Sequence[float], count: int) -> str:
+    """A line through shares in [0, 1], from left to right, of `count` steps in all."""
     points = (
-        f"{place * _WIDTH / (len(values) - 1):.1f} {_HEIGHT * (1 - min(max(value, 0.0), 1.0)):.1f}"
+        f"{place * _WIDTH / (count - 1):.1f} {_HEIGHT * (1 - min(max(value, 0.0), 1.0)):.1f}"
         for place, value in enumerate(values)
     )
     return "M" + "L".join(points)

@@ -113,11 +113,11 @@ class _Desk:
                 listed.append(versions.about(name))
             except VersionError as error:
                 listed.append(str(error))
-        waiting = _waiting(listed, state)
+        newest = listed[0] if listed and isinstance(listed[0], Version) else None
         return {
             "ready": readiness_html(self._ready, self._trouble),
             "run": run_html(job),
-            "verdict": verdict_html(waiting, _comparison(waiting), state.answering),
+            "verdict": verdict_html(newest, _comparison(newest), state),
             "timeline": timeline_html(listed, state),
             "trouble": trouble,
             "heads": heads.version if heads else self.services.recognizer().checkpoint.heads_version,
@@ -135,13 +135,6 @@ class _Desk:
                     self._ready, self._trouble = readiness(read_corrections(Path(folder)), known), ""
             except (RuntimeError, OSError) as error:
                 self._ready, self._trouble = None, str(error)
-
-
-def _waiting(listed: list[Version | str], state: State) -> Version | None:
-    """The newest version, while nobody has decided on it."""
-    decided = {*state.discarded, *(event.version for event in state.events)}
-    newest = listed[0] if listed else None
-    return newest if isinstance(newest, Version) and newest.name not in decided else None
 
 
 def _comparison(version: Version | None) -> Comparison | None:
