@@ -12,14 +12,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `python -m data_tools draw-plates`."""
     parser.add_argument("--output", type=Path, required=True, help="folder for plate_crops.parquet")
     parser.add_argument("--count", type=int, default=150, help="plates of each of the fleet's eight styles")
-    parser.add_argument("--seed", type=int, default=HELD_OUT_SEED, help="not the seed of a reader's config")
+    parser.add_argument("--seed", type=int, default=HELD_OUT_SEED, help="above that of the reader's config")
 
 
 def run(args: argparse.Namespace) -> None:
     """Write `plate_crops.parquet`, all of it split `validation`, with a source for each style.
 
     Raises:
-        ValueError: the seed is the one that the shipped reader's plates were drawn with.
+        ValueError: the seed is one that the shipped reader's plates, or an earlier one's, were drawn with.
     """
     import io
 
@@ -31,8 +31,10 @@ def run(args: argparse.Namespace) -> None:
     from data_tools.training.config import load_reader_config
     from data_tools.training.plates import drawn_views
 
-    if args.seed == load_reader_config("reader").seed:
-        raise ValueError(f"The reader was taught plates of seed {args.seed}: choose another.")
+    # A reader that goes on from an earlier one takes the next seed.
+    taught = load_reader_config("reader").seed
+    if args.seed <= taught:
+        raise ValueError(f"The reader was taught plates of the seeds up to {taught}: choose another.")
     rows = []
     for layout in LAYOUTS:
         for number, (pixels, text) in enumerate(zip(*drawn_views(layout, args.count, args.seed), strict=True)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +39,7 @@ def run(args: argparse.Namespace) -> None:
     from data_tools.training.data import TrainingData
     from data_tools.training.joint import JointLosses
     from data_tools.training.loop import fit, make_accelerator
+    from data_tools.training.start import read_from_git, start_from
     from vehicle_demo.models.vehicledino import PRESETS, VehicleDINO, describe_size
 
     config = load_config(args.config)
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     sizes: dict[str, Any] = {name: len(getattr(labels, name)) for name in ("categories", "types", "makes", "models")}
     model = VehicleDINO(replace(PRESETS[config.preset], **sizes), pretrained=config.pretrained_backbone)
     if config.start is not None:
-        model.load_state_dict(load(read_from_git(config.start)))
+        start_from(model, load(read_from_git(config.start)))
     accelerator.print(describe_size(model), f"on {accelerator.num_processes} x {accelerator.device.type}", flush=True)
     if accelerator.is_main_process:
         args.run.mkdir(parents=True, exist_ok=True)
@@ -81,18 +81,3 @@ def _found(folders: list[Path], name: str) -> Path:
         if (folder / name).exists():
             return folder / name
     raise FileNotFoundError(f"The config needs {name} in one of the data folders; none has it.")
-
-
-def read_from_git(name: str) -> bytes:
-    """A file as it was at a revision of this repository, by git's own name for it: `REVISION:PATH`.
-
-    Raises:
-        FileNotFoundError: git knows no such file (in a shallow clone, say).
-    """
-    shown = subprocess.run(["git", "show", name], cwd=Path(__file__).parent.parent, capture_output=True, check=False)
-    if shown.returncode:
-        raise FileNotFoundError(
-            f"Training starts from {name}, which git does not find here; in a shallow clone run "
-            f"`git fetch --unshallow` first. ({shown.stderr.decode().strip()})"
-        )
-    return shown.stdout

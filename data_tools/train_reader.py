@@ -30,13 +30,14 @@ def run(args: argparse.Namespace) -> None:
     import shutil
 
     import torch
-    from safetensors.torch import save_model
+    from safetensors.torch import load, save_model
 
     from data_tools.export import write_onnx
     from data_tools.training.config import load_reader_config
     from data_tools.training.loop import fit, make_accelerator
     from data_tools.training.plates import PlateCloseUps
     from data_tools.training.reader import ReaderLosses
+    from data_tools.training.start import read_from_git, start_from
     from vehicle_demo.models.plate_reader import READER_SIZE, PlateReader
 
     description = args.checkpoint / "checkpoint.json"
@@ -47,13 +48,16 @@ def run(args: argparse.Namespace) -> None:
         torch.set_num_threads(args.threads)
     plates = PlateCloseUps(args.data or DEFAULT_DATA, args.cache, config.seed, config.drawn)
     torch.manual_seed(config.seed)
-    learner = ReaderLosses(PlateReader()).to(memory_format=torch.channels_last)
+    reader = PlateReader()
+    if config.start is not None:
+        start_from(reader, load(read_from_git(config.start)))
+    learner = ReaderLosses(reader).to(memory_format=torch.channels_last)
     accelerator = make_accelerator(cpu=True)  # a network this small gains nothing from a GPU
     losses = fit(learner, lambda step: plates.batch_at(step, config.batch), config.schedule, args.run, accelerator)
     if (args.run / "log.jsonl").exists():
         shutil.copy(args.run / "log.jsonl", args.checkpoint / "reader_training.jsonl")
+    assert isinstance(losses, ReaderLosses)
     reader = losses.reader
-    assert isinstance(reader, PlateReader)
     save_model(reader.half(), str(args.checkpoint / "reader.safetensors"))
     graph = args.checkpoint / READER
     write_onnx(reader.float(), torch.zeros(2, *READER_SIZE, 3, dtype=torch.uint8), "plates", graph)

@@ -15,7 +15,7 @@ _FONT = "DejaVuSans-Bold"
 # The country's name in Arabic, its letters in their joined shapes and from left to right.
 _WORD = "\ufeb2\ufee7\ufeee\ufe97"
 # Widths that are not one cell.
-_CELLS = {" ": 0.5, ".": 0.4, "T": 3.0}
+_CELLS = {" ": 0.5, ".": 0.4, "-": 0.5, "*": 0.9, "T": 3.0}
 _BETWEEN_LINES = 0.12
 
 
@@ -24,7 +24,8 @@ class Layout:
     """One style.
 
     `pattern`: A letter, 9 digit, X either, space a gap, / a new line, T the word between the numbers of a Tunisian
-    plate (which texts give as T), # a province sign and . a dot, which are no characters of the text.
+    plate (which texts give as T). No characters of the text are # (a province sign), . (a dot), - (a dash) and
+    * (an emblem).
     `size_mm`: width and height. `font`: a file of matplotlib's.
     """
 
@@ -57,12 +58,19 @@ _PATTERNS = (
     "XXXX", "XXXXX", "XX XXXX", "XXX XXXX", "XXXXXXX", "XXXX XXXX", "XXXXXXXX", "AA9/999A", "AAA/9999", "#A/XXXXX",
     "A99/9999", "XXX/XXXX", "XX/XXXX",
 )  # fmt: skip
+# Those of North America: an emblem or a dash between groups, a state's name above.
+_AMERICAN = (
+    "XXX*XXX", "XXX*XXX", "AAA*9999", "AAA*999", "999*AAA", "AA9*A9A", "*AAA999", "AAA999*", "9*AAA999", "A99*99A",
+    "XXX-XXX", "AAA-9999", "AAA-999", "999-AAA", "99-AA-99", "AAA 9999", "999 AAA", "AAA999", "9AAA999", "XXXXXXX",
+)  # fmt: skip
 _COLOURS = (
     ((244, 244, 240), (16, 16, 18)), ((244, 244, 240), (16, 16, 18)), ((246, 204, 40), (16, 16, 18)),
     ((24, 72, 168), (245, 246, 248)), ((24, 72, 168), (245, 246, 248)), ((14, 14, 16), (236, 236, 236)),
     ((14, 14, 16), (236, 236, 236)), ((236, 240, 246), (26, 42, 104)), ((240, 240, 236), (150, 24, 30)),
     ((160, 26, 34), (244, 244, 240)), ((120, 200, 150), (18, 22, 20)), ((236, 244, 238), (20, 90, 50)),
 )  # fmt: skip
+_FIRST = ("NORTH", "GRAND", "WEST", "SILVER", "GREEN", "PINE", "STONE", "HIGH", "BLUE", "CLEAR")
+_SECOND = ("LAKES", "RIVER", "COAST", "PLAINS", "VALLEY", "HARBOR", "MESA", "WOODS", "ISLANDS", "SUMMIT")
 _BY_NAME = {layout.name: layout for layout in LAYOUTS}
 
 
@@ -97,11 +105,26 @@ def random_layout(rng: np.random.Generator) -> Layout:
     font = _FONTS[rng.integers(len(_FONTS))]
     if rng.random() < 0.35:
         return replace(LAYOUTS[rng.integers(len(LAYOUTS))], font=font)
+    if rng.random() < 0.4:
+        return _american(rng, font)
     pattern = _PATTERNS[rng.integers(len(_PATTERNS))]
     paper, ink = _COLOURS[rng.integers(len(_COLOURS))]
     shape = rng.uniform(1.3, 2.2) if "/" in pattern else rng.uniform(2.6, 5.0)
     band = ("", "", "left", "top")[rng.integers(4)]
     return Layout("any", (round(112 * shape), 112), pattern, paper, ink, band=band, font=font)
+
+
+def _american(rng: np.random.Generator, font: str) -> Layout:
+    pattern = _AMERICAN[rng.integers(len(_AMERICAN))]
+    paper, ink, below = (_colour(rng, *bounds) for bounds in ((215, 256), (0, 120), (120, 256)))
+    tinted = below if rng.random() < 0.6 else None
+    width, band = round(112 * rng.uniform(1.9, 2.3)), ("words", "slogan")[rng.integers(2)]
+    return Layout("any", (width, 112), pattern, paper, ink, band=band, paper_below=tinted, font=font)
+
+
+def _colour(rng: np.random.Generator, least: int, below: int) -> tuple[int, int, int]:
+    red, green, blue = (int(level) for level in rng.integers(least, below, 3))
+    return red, green, blue
 
 
 def draw(plate: Plate, height: int = 128) -> Image.Image:
@@ -135,6 +158,11 @@ def draw_text(layout: Layout, text: str, height: int) -> Image.Image:
     elif layout.band == "words":
         pen.text((width / 2, 0.12 * height), "NORTH LAKES", fill=(150, 30, 40), font=_font(0.14 * height), anchor="mm")
         top, bottom = 0.24 * height, 0.88 * height
+    elif layout.band == "slogan":
+        over, under = _words(text)
+        pen.text((width / 2, 0.14 * height), over, fill=layout.ink, font=_font(0.17 * height), anchor="mm")
+        pen.text((width / 2, 0.88 * height), under, fill=layout.ink, font=_font(0.12 * height), anchor="mm")
+        top, bottom = 0.27 * height, 0.77 * height
     elif layout.band == "hologram":
         pen.ellipse((0.08 * height, 0.3 * height, 0.22 * height, 0.44 * height), fill=(150, 160, 190))
         left += 0.22 * height
@@ -167,6 +195,11 @@ def _write(
             elif place == ".":
                 middle, r = (x + wide / 2, upper + height / 2), 0.06 * height
                 pen.ellipse((middle[0] - r, middle[1] - r, middle[0] + r, middle[1] + r), fill=layout.ink)
+            elif place == "-":
+                middle_height, half = upper + height / 2, 0.05 * height
+                pen.rectangle((x, middle_height - half, x + wide, middle_height + half), fill=layout.ink)
+            elif place == "*":
+                _emblem(pen, (x, upper, x + wide, upper + height), text)
             elif place != " ":
                 character = next(letters)
                 outline = _word() if place == "T" else _outline(character, layout.font)
@@ -212,6 +245,28 @@ def _sign(pen: ImageDraw.ImageDraw, area: tuple[float, float, float, float], ink
         (right, bottom, middle, half),
     ):
         pen.line(line, fill=ink, width=width)
+
+
+def _words(text: str) -> tuple[str, str]:
+    """A made-up state's name and slogan, which follow from the plate's text."""
+    rng = _follows_from(text)
+    return f"{rng.choice(_FIRST)} {rng.choice(_SECOND)}", f"{rng.choice(_SECOND)} OF {rng.choice(_FIRST)}"
+
+
+def _follows_from(text: str) -> np.random.Generator:
+    return np.random.default_rng(list(text.encode()))
+
+
+def _emblem(pen: ImageDraw.ImageDraw, area: tuple[float, float, float, float], text: str) -> None:
+    """A blot of a shape and colour that follow from the plate's text: a state's outline, a tree, a sun."""
+    left, top, right, bottom = area
+    rng = _follows_from(text)
+    turns = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 10)))
+    reach = rng.uniform(0.35, 1.0, len(turns))
+    half_width, half_height = (right - left) / 2 * rng.uniform(0.7, 1.1), (bottom - top) / 2 * rng.uniform(0.4, 0.8)
+    xs, ys = np.cos(turns) * reach * half_width, np.sin(turns) * reach * half_height
+    middle, half = (left + right) / 2, (top + bottom) / 2
+    pen.polygon([(middle + x, half + y) for x, y in zip(xs, ys, strict=True)], fill=_colour(rng, 0, 220))
 
 
 def _font(size: float, name: str = _FONT) -> ImageFont.FreeTypeFont:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,14 +43,16 @@ def name_vehicles(recognizer: Recognizer, data: Path, split: str, limit: int | N
 
 
 def _likeliest(logits: np.ndarray, recognizer: Recognizer, kind: str) -> tuple[str, ...]:
-    names = getattr(recognizer.checkpoint.labels, kind)
-    return tuple(names[index] for index in np.argsort(-logits, kind="stable")[:_LISTED])
+    labels = recognizer.checkpoint.labels
+    names = (getattr(labels, kind)[index] for index in np.argsort(-logits, kind="stable"))
+    return tuple(islice((name for name in names if name not in labels.drawn), _LISTED))
 
 
 def evaluate_attributes(recognizer: Recognizer, data: Path, split: str, limit: int | None) -> dict[str, Any] | None:
     """`type_top1`, `make_top1`, `model_top1`, `model_top5`, `images`, and how often the heads agree.
 
-    `model` is one of the 196 names; a name the checkpoint does not know counts as wrong. `make_agrees` and
+    `model` is one of the 196 names; a name the checkpoint does not know counts as wrong, and names of the drawn fleet
+    are no answers here. `make_agrees` and
     `type_agrees` are the shares of pictures in which the head says what its model's name implies, right or wrong. None
     when there are no such pictures.
     """

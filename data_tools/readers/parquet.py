@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from PIL import Image
 
 from data_tools.readers.picture import LabelledBox, Picture
 
 # A detector's own score above which its box is good enough to learn from (looked at: tight on single cars above it).
 PSEUDO_BOX_SCORE = 0.5
+
+# Of a drawn vehicle this share must be in sight, and its box this many pixels high and wide, to tell its model.
+_DRAWN_VISIBLE, _DRAWN_SIDE = 0.6, 32
 
 _VEHICLE_LABELS = frozenset({"car", "suv", "truck", "bus", "van", "motorcycle", "vehicle"})
 
@@ -31,6 +36,17 @@ def read(folder: Path, name: str) -> Iterator[Picture]:
     for batch in pq.ParquetFile(path).iter_batches(batch_size=64):
         for row in batch.to_pylist():
             yield to_picture(row)
+
+
+def read_drawn_vehicles(folder: Path, split: str) -> Iterator[Picture]:
+    """Each vehicle of `folder/drawn.parquet` that is large and free enough in its frame, as a picture of its own."""
+    path = folder / "drawn.parquet"
+    if not path.exists():
+        return
+    for batch in pq.ParquetFile(path).iter_batches(batch_size=64):
+        for row in batch.to_pylist():
+            if row["split"] == split:
+                yield from _drawn_vehicles(row)
 
 
 def read_pseudo_boxes(folder: Path) -> dict[str, tuple[LabelledBox, ...]]:
@@ -98,6 +114,18 @@ def _drawn(row: dict) -> Picture:
     boxes = [_box(box, label) for box, label in zip(row["boxes"], row["labels"], strict=True)]
     boxes += [_box(box, "plate") for box in row["plate_boxes"] if box is not None]
     return Picture(**_common(row, "drawn"), boxes=tuple(boxes), labelled_kinds=frozenset({"vehicle", "plate"}))
+
+
+def _drawn_vehicles(row: dict) -> Iterator[Picture]:
+    with Image.open(io.BytesIO(row["image"]["bytes"])) as image:
+        width, height = image.size
+    for number, (box, share) in enumerate(zip(row["boxes"], row["visible"], strict=True)):
+        if share < _DRAWN_VISIBLE or min(box[2] * width, box[3] * height) < _DRAWN_SIDE:
+            continue
+        common = _common(row, "drawn") | {"path": f"{row['image']['path']} {number}"}
+        names = {name: row[f"{name}s"][number] for name in ("type", "make", "model")}
+        seen_by = {"vehicle_id": str(row["vehicle_ids"][number]), "camera_id": row["camera_id"]}
+        yield Picture(**common, **names, **seen_by, window=tuple(box))
 
 
 # What reads a row of each file, by the file's name.

@@ -11,31 +11,9 @@ from typing import Any
 
 from data_tools.readers.labels import PassedOver, existing, fractions, part_of_training, size_of
 from data_tools.readers.picture import LabelledBox, Picture
+from vehicle_demo.recognition.names import make_of, type_of
 
 NAME = "Stanford Cars"
-_MAKES = ("AM General", "Aston Martin", "Land Rover")
-_BODIES = {
-    "Convertible": "convertible", "Coupe": "coupe", "Hatchback": "hatchback", "Minivan": "minivan", "SUV": "suv",
-    "Sedan": "sedan", "Van": "van", "Wagon": "wagon", "Cab": "pickup", "SuperCab": "pickup",
-}  # fmt: skip
-# Names that do not say which body they have.
-_TYPES = {
-    "Acura TL Type-S 2008": "sedan",
-    "Acura Integra Type R 2001": "coupe",
-    "Buick Regal GS 2012": "sedan",
-    "Chevrolet Corvette ZR1 2012": "coupe",
-    "Chevrolet Corvette Ron Fellows Edition Z06 2007": "coupe",
-    "Chevrolet HHR SS 2010": "wagon",
-    "Chevrolet Cobalt SS 2010": "coupe",
-    "Chevrolet TrailBlazer SS 2009": "suv",
-    "Chrysler 300 SRT-8 2010": "sedan",
-    "Dodge Challenger SRT8 2011": "coupe",
-    "Dodge Charger SRT-8 2009": "sedan",
-    "FIAT 500 Abarth 2012": "hatchback",
-    "Infiniti G Coupe IPL 2012": "coupe",
-    "Jaguar XK XKR 2012": "coupe",
-    "Lamborghini Gallardo LP 570-4 Superleggera 2012": "coupe",
-}
 
 
 def read(folder: Path, split: str) -> Iterator[Picture | PassedOver]:
@@ -68,16 +46,6 @@ def read(folder: Path, split: str) -> Iterator[Picture | PassedOver]:
                 make=make_of(name),
                 model=name,
             )
-
-
-def make_of(name: str) -> str:
-    """The make in a class name."""
-    return next((make for make in _MAKES if name.startswith(make + " ")), name.split()[0])
-
-
-def type_of(name: str) -> str | None:
-    """The body type in a class name, which the word before the year says, or is known for the few that say none."""
-    return _TYPES.get(name) or _BODIES.get(name.split()[-2])
 
 
 def _whole(path: Path, split: str) -> tuple[list[str], list[tuple[str, dict[str, Any]]]]:

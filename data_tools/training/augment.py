@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+# A window that shrinks by more than this would alias.
+_SHRUNK = 1.75
 
 
 def normalise(pictures: Tensor) -> Tensor:
@@ -22,20 +24,26 @@ def crop(pictures: Tensor, windows: Tensor, size: int) -> Tensor:
     """Resample a window of each picture to size x size.
 
     pictures (N, 3, H, W) float32; windows (N, 4) as x1, y1, x2, y2 in fractions of the picture, which may reach beyond
-    it (grey there) and may run backwards (mirrored). Averages over a grid twice as fine where the window is shrunk.
+    it (grey there) and may run backwards (mirrored). Averages over a grid twice as fine where a window is shrunk.
     """
+    sides = (windows[:, 2:] - windows[:, :2]).abs().amax(dim=1) * max(pictures.shape[-2:])
+    shrunk = sides > _SHRUNK * size
+    resampled = pictures.new_empty(len(pictures), 3, size, size)
+    resampled[~shrunk] = _resample(pictures[~shrunk], windows[~shrunk], size)
+    resampled[shrunk] = F.avg_pool2d(_resample(pictures[shrunk], windows[shrunk], 2 * size), 2)
+    return resampled
+
+
+def _resample(pictures: Tensor, windows: Tensor, size: int) -> Tensor:
     if len(pictures) == 0:
         return pictures.new_zeros(0, 3, size, size)
     x1, y1, x2, y2 = windows.unbind(1)
     theta = pictures.new_zeros(len(pictures), 2, 3)
     theta[:, 0, 0], theta[:, 0, 2] = x2 - x1, x1 + x2 - 1
     theta[:, 1, 1], theta[:, 1, 2] = y2 - y1, y1 + y2 - 1
-    shrunk = (windows[:, 2:] - windows[:, :2]).abs().max().item() * max(pictures.shape[-2:]) > 1.75 * size
-    fine = size * 2 if shrunk else size
-    grid = F.affine_grid(theta, [len(pictures), 3, fine, fine], align_corners=False)
+    grid = F.affine_grid(theta, [len(pictures), 3, size, size], align_corners=False)
     # Grey outside the picture: sample around zero, then shift back.
-    sampled = F.grid_sample(pictures - 0.45, grid, mode="bilinear", padding_mode="zeros", align_corners=False) + 0.45
-    return F.avg_pool2d(sampled, 2) if shrunk else sampled
+    return F.grid_sample(pictures - 0.45, grid, mode="bilinear", padding_mode="zeros", align_corners=False) + 0.45
 
 
 def mix(pictures: Tensor, rng: np.random.Generator) -> tuple[Tensor, np.ndarray, np.ndarray]:

@@ -44,12 +44,16 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class ReaderConfig:
-    """A run of the plate reader from random weights: `batch` plates a step, and how many to draw beside the real."""
+    """A run of the plate reader: `batch` plates a step, and how many to draw beside the real.
+
+    It starts from the weights in `start`, named as git names a file (`REVISION:PATH`), or else from random weights.
+    """
 
     seed: int
     batch: int
     drawn: int
     schedule: Schedule
+    start: str | None = None
 
 
 def load_config(name_or_path: str) -> TrainingConfig:

@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from data_tools.drawing.plates import Layout, draw_text, random_layout, random_text
 from data_tools.training.augment import blur_some, change_light
-from data_tools.training.data import plate_slots, training_pictures
+from data_tools.training.labels import plate_slots
+from data_tools.training.pictures import training_pictures
 from vehicle_demo.models.plate_reader import READER_SIZE
 from vehicle_demo.recognition.rectify import homographies
 

@@ -6,7 +6,7 @@ import io
 
 from PIL import Image
 
-from vehicle_demo.annotation.store import NewItem
+from vehicle_demo.annotation.items import NewItem
 from vehicle_demo.recognition.results import Box, Character, PlateReading
 
 

@@ -72,6 +72,6 @@ def test_nothing_said_yet_gives_empty_files(tmp_path: Path) -> None:
 
 
 def test_a_picture_that_is_gone_is_said_so(store: Store) -> None:
-    store.pictures.path(store.item(1).picture).unlink()
+    store.pictures.path(store.plate(1).picture).unlink()
     with pytest.raises(UnknownItemError, match="missing"):
         parquet_bytes(store)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.annotation.drawn_plates import new_item
-from vehicle_demo.annotation.queue import Filter, Pace, Progress, Queue
+from vehicle_demo.annotation.queue import Filter, Progress, Queue
 from vehicle_demo.annotation.store import ANSWER, NO_PLATE, NOT_READABLE, SKIP, UNDO, Said, Store
+from vehicle_demo.annotation.work import Pace
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, create_engine, event, text
 from tests.annotation.drawn_plates import new_item, picture, reading
 from vehicle_demo.annotation import schema
 from vehicle_demo.annotation import store as store_module
+from vehicle_demo.annotation.items import NewItem
 from vehicle_demo.annotation.queue import Queue
 from vehicle_demo.annotation.store import (
     ANSWER,
@@ -52,7 +53,7 @@ def text_of(store: Store, number: int) -> object:
 
 def test_an_item_comes_back_as_it_was(store: Store) -> None:
     (number,) = store.add([new_item(1, "XY9", 0.25)])
-    item = store.item(number)
+    item = store.plate(number)
     wanted = reading("XY9", 0.25)
     assert item.reading is not None and item.reading.slots == wanted.slots and item.reading.score == wanted.score
     assert [c.character for c in item.reading.characters] == list("XY9")
@@ -66,12 +67,12 @@ def test_the_same_plate_is_kept_once_and_its_picture_too(store: Store) -> None:
     first = store.add([new_item(1, "AAA", 0.3), new_item(1, "BBB", 0.4), new_item(2)])
     assert first[0] == first[1] != first[2]
     assert store.add([new_item(2)]) == first[2:]
-    assert store.item(first[0]).reading.text == "AAA"  # type: ignore[union-attr]
+    assert store.plate(first[0]).reading.text == "AAA"  # type: ignore[union-attr]
     assert sum(path.is_file() for path in store.pictures.folder.rglob("*")) == 2
 
 
 def test_items_are_added_all_or_none(store: Store) -> None:
-    bad = store_module.NewItem(b"no picture", new_item(1).corners, None, None, "nano", "built-in", "drawn")
+    bad = NewItem(b"no picture", new_item(1).corners, None, None, "nano", "built-in", "drawn")
     with pytest.raises(ImageError):
         store.add([new_item(1), bad])
     assert Queue(store).progress().total == 0
@@ -131,7 +132,7 @@ def test_nonsense_is_refused(store: Store) -> None:
     with pytest.raises(UnknownItemError):
         store.record(Said(7, "ann", ANSWER, "c1", "X"))
     with pytest.raises(UnknownItemError):
-        store.item(7)
+        store.plate(7)
     (number,) = store.add([new_item(1)])
     for said in (Said(number, "ann", "shout", "c1"), Said(number, "ann", ANSWER, "")):
         with pytest.raises(StoreError, match="not understood"):
@@ -212,7 +213,9 @@ def test_an_older_database_is_brought_up_to_date_with_everything_in_it(tmp_path:
     old = create_engine(f"sqlite:///{tmp_path / 'labels.sqlite'}")
     with old.begin() as connection:
         schema.upgrade(connection, to=1)
-        row = dict(name="a", kind="plate", picture="p", box="[0,0,9,9]", corners="[[0,0],[9,0],[9,9],[0,9]]")
+        row: dict[str, object] = dict(
+            name="a", kind="plate", picture="p", box="[0,0,9,9]", corners="[[0,0],[9,0],[9,9],[0,9]]"
+        )
         row |= dict(around="[0,0,9,9]", prediction="null", reading="", layout="other", checkpoint="nano")
         row |= dict(heads_version="built-in", source="drawn", added="2026-01-01", length=0, confidence=0.0)
         connection.execute(text("INSERT INTO pictures VALUES ('p', 9, 9, '2026-01-01')"))
@@ -221,6 +224,7 @@ def test_an_older_database_is_brought_up_to_date_with_everything_in_it(tmp_path:
         connection.execute(text(f"INSERT INTO items ({names}) VALUES ({values})"), row)
     old.dispose()
     store = Store(tmp_path)
+    assert store.plate(1).corners == ((0, 0), (9, 0), (9, 9), (0, 9)) and store.plate(1).around == Box(0, 0, 9, 9)
     answered(store, 1, "c1", "ONE")
     assert text_of(store, 1) == "ONE"
     with store.reading() as connection:

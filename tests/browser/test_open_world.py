@@ -11,7 +11,7 @@ from PIL import Image, ImageEnhance
 from playwright.sync_api import Locator, Page, expect
 
 from data_tools.serving import ServedApp
-from tests.browser.test_gallery import SLOW, choose
+from tests.browser.conftest import WAIT, choose
 from tests.browser.test_recognise import upload
 from tests.drawn_gallery import fill_home
 
@@ -21,11 +21,11 @@ def page(open_page: Callable[..., Page], app: ServedApp, photo: Path) -> Page:
     """The photo is recognised."""
     page = open_page(app.url)
     shown = page.locator(".vd-canvas img")
-    expect(shown).to_be_visible(timeout=SLOW)
+    expect(shown).to_be_visible(timeout=WAIT)
     example = shown.get_attribute("src") or ""
     upload(page, photo)
-    expect(shown).not_to_have_attribute("src", example, timeout=SLOW)
-    expect(card(page)).to_have_attribute("open", "", timeout=SLOW)
+    expect(shown).not_to_have_attribute("src", example, timeout=WAIT)
+    expect(card(page)).to_have_attribute("open", "", timeout=WAIT)
     return page
 
 
@@ -41,19 +41,19 @@ def test_a_vehicle_is_unknown_until_a_picture_of_it_is_added_to_the_gallery(
     page.get_by_role("tab", name="Gallery").click()
     page.get_by_role("tab", name="Recognise").click()  # the menu learns of the new gallery
     choose(page, "Known from gallery", "open-world")
-    expect(card(page).locator("summary .vd-unknown")).to_have_text("? unknown", timeout=SLOW)
+    expect(card(page).locator("summary .vd-unknown")).to_have_text("? unknown", timeout=WAIT)
     expect(card(page).locator(".vd-novelty")).to_contain_text("Add pictures of it to a gallery")
     with Image.open(photo) as image:
         ImageEnhance.Brightness(image.resize((960, 720))).enhance(1.1).save(tmp_path / "another.jpg", quality=85)
     page.get_by_role("tab", name="Gallery").click()
     page.get_by_role("button", name="Add pictures").click()
     page.locator("#vd-filling-files input[type=file]").set_input_files(str(tmp_path / "another.jpg"))
-    expect(page.locator("#vd-filling-files")).to_contain_text("another", timeout=SLOW)
+    expect(page.locator("#vd-filling-files")).to_contain_text("another", timeout=WAIT)
     page.get_by_label("Name of the gallery").fill("open-world")
     page.get_by_role("button", name="Fill the gallery").click()
-    expect(page.locator("#vd-filling-said")).to_contain_text(re.compile(r"[1-9] vehicles added"), timeout=SLOW)
+    expect(page.locator("#vd-filling-said")).to_contain_text(re.compile(r"[1-9] vehicles added"), timeout=WAIT)
     page.get_by_role("tab", name="Recognise").click()
-    expect(card(page).locator("summary .vd-known")).to_have_text("\u2713 known", timeout=SLOW)
+    expect(card(page).locator("summary .vd-known")).to_have_text("\u2713 known", timeout=WAIT)
     expect(card(page).locator(".vd-novelty")).to_contain_text("Near a vehicle of gallery open-world")
 
 
@@ -62,7 +62,7 @@ def test_a_card_shows_what_the_network_looked_at_for_each_head(page: Page) -> No
     button.click()
     expect(button).to_be_disabled()
     figure = card(page).locator(".vd-looked")
-    expect(figure).to_be_visible(timeout=3 * SLOW)
+    expect(figure).to_be_visible(timeout=3 * WAIT)
     expect(button).to_be_enabled()
     picture = figure.locator("[data-of]:visible img").first
     expect(picture).to_have_attribute("alt", re.compile("^Type .*hangs"))
@@ -77,10 +77,10 @@ def test_a_card_shows_what_the_network_looked_at_for_each_head(page: Page) -> No
 def test_looking_can_be_cancelled_and_begun_again(page: Page) -> None:
     button = card(page).get_by_role("button", name="What did it look at?")
     button.click()
-    card(page).get_by_role("button", name="Cancel").click(timeout=SLOW)
+    card(page).get_by_role("button", name="Cancel").click(timeout=WAIT)
     expect(card(page).locator(".vd-attention")).to_be_empty()
     expect(button).to_be_enabled()
     button.click()
-    expect(card(page).locator(".vd-attention")).to_contain_text("Covering place", timeout=SLOW)
-    card(page).get_by_role("button", name="Cancel").click(timeout=SLOW)
+    expect(card(page).locator(".vd-attention")).to_contain_text("Covering place", timeout=WAIT)
+    card(page).get_by_role("button", name="Cancel").click(timeout=WAIT)
     expect(button).to_be_enabled()

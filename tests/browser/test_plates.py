@@ -24,7 +24,7 @@ def open_plates(page: Page) -> None:
 
 
 def desk(page: Page) -> Locator:
-    return page.locator(".vd-plates-desk")
+    return page.locator(".vd-work-desk")
 
 
 def written(page: Page) -> str:
@@ -34,16 +34,16 @@ def written(page: Page) -> str:
 
 def now(page: Page) -> Locator:
     """The current plate in the queue's strip."""
-    return page.locator(".vd-plates-strip .vd-now")
+    return page.locator(".vd-work-strip .vd-now")
 
 
 def before(page: Page) -> Locator:
     """The plate that was last answered, in the strip."""
-    return page.locator(".vd-plates-strip .vd-before").last
+    return page.locator(".vd-work-strip .vd-before").last
 
 
 def all_is_saved(page: Page) -> None:
-    expect(page.locator(".vd-plates-saved")).to_have_attribute("data-waiting", "0", timeout=WAIT)
+    expect(page.locator(".vd-work-saved")).to_have_attribute("data-waiting", "0", timeout=WAIT)
 
 
 def correct(page: Page, letter: str) -> str:
@@ -72,17 +72,17 @@ def test_twenty_plates_by_keyboard_with_the_server_killed_in_between(
         page = open_page(first.url)
         open_plates(page)
         said += [correct(page, letter) for letter in "ABCDEFGH"]
-        expect(page.locator(".vd-plates-strip .vd-after")).to_have_count(3, timeout=WAIT)
+        expect(page.locator(".vd-work-strip .vd-after")).to_have_count(3, timeout=WAIT)
         first.process.kill()
         said += [correct(page, letter) for letter in "JKLM"]  # of the plates that are there already
-        expect(page.locator(".vd-plates-saved")).to_contain_text("kept in this browser", timeout=WAIT)
+        expect(page.locator(".vd-work-saved")).to_contain_text("kept in this browser", timeout=WAIT)
     with served_app(str(checkpoint), home=tmp_path, port=urlsplit(first.url).port):
         all_is_saved(page)
         page.reload()  # the tab comes back by itself, with plates that were not answered
         expect(desk(page)).to_be_visible(timeout=WAIT)
         said += [correct(page, letter) for letter in "NPQRSTUV"]
         all_is_saved(page)
-        expect(page.locator(".vd-plates-progress")).to_contain_text("20 of 60")
+        expect(page.locator(".vd-work-progress")).to_contain_text("20 of 60")
     store = Store(tmp_path / "labels")
     events = Queue(store).history("local", 100)[::-1]
     assert [event.value for event in events if event.kind == ANSWER] == said
@@ -121,15 +121,15 @@ def test_skip_not_readable_no_plate_and_undo_with_what_was_typed(page: Page) -> 
     for _ in range(3):
         page.keyboard.press("Alt+z")
     expect(now(page).locator("span")).to_have_text(str(first))
-    expect(page.locator(".vd-plates-strip .vd-before")).to_have_count(0)
+    expect(page.locator(".vd-work-strip .vd-before")).to_have_count(0)
     assert page.evaluate("document.activeElement.closest('.vd-slot') !== null")
     said = correct(page, "7")
-    page.locator(".vd-plates-toast").get_by_role("button", name="Undo").click()
-    expect(page.locator(".vd-plates-strip .vd-before")).to_have_count(0)
+    page.locator(".vd-work-toast").get_by_role("button", name="Undo").click()
+    expect(page.locator(".vd-work-strip .vd-before")).to_have_count(0)
     assert written(page) == said  # what was typed is still there
     assert page.evaluate("document.activeElement.closest('.vd-slot') !== null")
     all_is_saved(page)
-    expect(page.locator(".vd-plates-progress")).to_contain_text("0 of 6")
+    expect(page.locator(".vd-work-progress")).to_contain_text("0 of 6")
 
 
 def test_corners_are_moved_by_keys_and_by_the_pointer(page: Page) -> None:
@@ -162,13 +162,13 @@ def test_corners_are_moved_by_keys_and_by_the_pointer(page: Page) -> None:
 
 def test_filters_legend_and_download(page: Page) -> None:
     page.get_by_label("Source").select_option("drawn_uk")
-    expect(page.locator(".vd-plates-progress")).to_contain_text(" of 8 plates", timeout=WAIT)
+    expect(page.locator(".vd-work-progress")).to_contain_text(" of 8 plates", timeout=WAIT)
     expect(now(page)).to_be_visible(timeout=WAIT)
     assert re.fullmatch(r"[A-Z0-9]{5,8}", written(page))
-    expect(page.locator(".vd-plates-keys div:visible")).to_have_count(9)
+    expect(page.locator(".vd-work-keys div:visible")).to_have_count(10)
     page.locator(".vd-slot input").first.focus()
     page.keyboard.press("?")
-    expect(page.locator(".vd-plates-keys div:visible")).to_have_count(12)
+    expect(page.locator(".vd-work-keys div:visible")).to_have_count(13)
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Download for fast-plate-ocr").click()
     assert waiting.value.suggested_filename == "plates-fast-plate-ocr.zip"
@@ -203,5 +203,5 @@ def test_a_phone_corrects_by_touch(open_page: Callable[..., Page], app: ServedAp
     said = written(page)
     page.get_by_role("button", name="Accept").tap()
     expect(before(page)).to_contain_text(said)
-    page.locator(".vd-plates-commands").get_by_role("button", name="Undo").tap()
+    page.locator(".vd-work-commands").get_by_role("button", name="Undo").tap()
     all_is_saved(page)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, ImageDraw
+
+from data_tools.render.table import write_table
 
 
 def jpeg(image: Image.Image) -> bytes:
@@ -21,8 +24,8 @@ def street(seed: int) -> tuple[bytes, list[float]]:
     """A grey street with one coloured block on it, and the block's box."""
     rng = np.random.default_rng(seed)
     image = Image.new("RGB", (160, 120), (120, 120, 120))
-    w, h = rng.integers(30, 60), rng.integers(25, 45)
-    x, y = rng.integers(0, 160 - w), rng.integers(0, 120 - h)
+    w, h = int(rng.integers(30, 60)), int(rng.integers(25, 45))
+    x, y = int(rng.integers(0, 160 - w)), int(rng.integers(0, 120 - h))
     ImageDraw.Draw(image).rectangle((x, y, x + w, y + h), fill=tuple(int(c) for c in rng.integers(0, 255, 3)))
     return jpeg(image), [(x + w / 2) / 160, (y + h / 2) / 120, w / 160, h / 120]
 
@@ -59,6 +62,26 @@ def write_cars(folder: Path, count: int, split: str = "train") -> None:
         "year": pa.array([2012] * count, pa.int32()),
     }
     pq.write_table(pa.table(table), folder / "cars196.parquet")
+
+
+def write_drawn(folder: Path, frames: int, make: str = "Zephyr", split: str = "train") -> None:
+    """Frames with four vans of one model: two seen well, one of them with its plate, one too small, one too hidden."""
+    (folder / "frames").mkdir(parents=True)
+    boxes = [(10, 20, 80, 90), (90, 20, 170, 90), (180, 20, 200, 40), (210, 20, 290, 90)]
+    for view in range(frames):
+        vehicles = [
+            {
+                "category": "van", "type": "van", "make": make, "model": f"{make} Puff Van 2015", "year": 2015,
+                "colour": "red", "plate_text": "AB12CDE", "plate_layout": "uk", "identity": number, "box": box,
+                "visible_box": box, "visible": 0.3 if number == 3 else 1.0, "viewpoint": 0.0,
+                "plate": [[30, 70], [50, 70], [50, 75], [30, 75]] if number == 0 else None,
+            }
+            for number, box in enumerate(boxes)
+        ]  # fmt: skip
+        label = {"set": 0, "view": view, "place": "street", "light": "overcast", "camera": "gate", "vehicles": vehicles}
+        (folder / f"frames/00000-{view:02d}.jpg").write_bytes(jpeg(Image.new("RGB", (320, 224), (90, 40 * view, 90))))
+        (folder / f"frames/00000-{view:02d}.json").write_text(json.dumps(label))
+    write_table(folder / "frames", folder / "drawn.parquet", split)
 
 
 def write_rear_views(folder: Path, vehicles: int, split: str = "train") -> None:

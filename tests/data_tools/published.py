@@ -113,13 +113,13 @@ def write_stanford(folder: Path, count: int = 20, devkit: bool = False) -> None:
             listed = [{**label, "fname": f"{n:05d}.jpg"} for n, label in enumerate(labels, start=1)]
             savemat(folder / marks[part], {"annotations": np.array(listed)})
             for label in listed:
-                picture(folder / part / label["fname"], (50, 20, 150, 90))
+                picture(folder / part / str(label["fname"]), (50, 20, 150, 90))
     else:
         listed = [{**label, "relative_im_path": f"car_ims/{n:06d}.jpg"} for n, label in enumerate(annotations)]
         folder.mkdir(parents=True, exist_ok=True)
         savemat(folder / "cars_annos.mat", {"annotations": np.array(listed), "class_names": names})
         for label in listed:
-            picture(folder / label["relative_im_path"], (50, 20, 150, 90))
+            picture(folder / str(label["relative_im_path"]), (50, 20, 150, 90))
 
 
 def ccpd_name(plate: str = PLATE, number: int = 25) -> str:

@@ -11,7 +11,7 @@ from PIL import Image
 from data_tools.__main__ import main
 from data_tools.card import BEGIN, END, confusion_table, figures_table
 from data_tools.charts import draw_confusion, draw_curve
-from data_tools.evaluation.attributes import Named, agree, most_confused
+from data_tools.evaluation.attributes import Named, Task, agree, most_confused
 from data_tools.evaluation.plates import Read, confusions
 
 
@@ -23,7 +23,7 @@ def test_the_table_has_a_column_for_each_precision() -> None:
 
 def test_the_commonest_mistakes_come_first() -> None:
     def vehicle(kind: str, said: str) -> Named:
-        truth = {"type": kind, "make": "Aria", "model": f"Aria {kind}"}
+        truth: dict[Task, str | None] = {"type": kind, "make": "Aria", "model": f"Aria {kind}"}
         return Named(truth, {"type": (said,), "make": ("Aria",), "model": (f"Aria {said}",)})
 
     named = [vehicle("van", "bus"), vehicle("suv", "van"), vehicle("suv", "van"), vehicle("van", "van")]

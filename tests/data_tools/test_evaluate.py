@@ -79,6 +79,12 @@ def test_evaluate_leaves_out_what_is_absent_and_counts_the_rest(tmp_path: Path) 
         "make_agrees": 0.0, "type_agrees": 0.0,  # an Aria Sedan is neither a Dorado nor an SUV
     }  # fmt: skip
     assert figures["plates"]["uc3m"] == {"exact": 0.5, "cer": pytest.approx((0 + 0 + 1 + 4) / 13), "plates": 4}
+    # Were its first answers names of the drawn fleet, which no real vehicle has, the next ones would count.
+    drawn = json.dumps({**names, "drawn": ["Dorado", "Aria Sedan"]})
+    graph = write_graph(tmp_path / "m.onnx", [(0.5, 0.5, 0.5, 0.5)], [0.9], counts=counts, metadata={"labels": drawn})
+    figures = evaluate(Recognizer.from_checkpoint(graph), tmp_path, "validation")
+    assert figures["attributes"]["make_top1"] == pytest.approx(2 / 3)  # Aria
+    assert figures["attributes"]["model_top1"] == third and figures["attributes"]["model_top5"] == pytest.approx(2 / 3)
 
 
 def test_plates_in_photos_are_found_and_read_end_to_end(tmp_path: Path) -> None:

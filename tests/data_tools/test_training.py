@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from torch import Tensor, nn
@@ -19,15 +17,23 @@ from torch import Tensor, nn
 from data_tools.__main__ import main
 from data_tools.export import load_run
 from data_tools.readers import parquet
-from data_tools.train import read_from_git
 from data_tools.training.augment import mix
 from data_tools.training.config import load_config
-from data_tools.training.data import Mixture, TrainingData, _boxes_in, plate_slots
+from data_tools.training.data import Mixture, TrainingData, _boxes_in
 from data_tools.training.joint import JointLosses
+from data_tools.training.labels import plate_slots
 from data_tools.training.loop import Losses, Schedule, fit, make_accelerator, parameter_groups
+from data_tools.training.start import read_from_git, start_from
 from data_tools.training.teacher import FEATURE_SIZE, FeatureTeacher, StandardisedTeacher
 from tests.data_tools import published
-from tests.data_tools.files import street, write_cars, write_plate_photos, write_plates, write_rear_views, write_scenes
+from tests.data_tools.files import (
+    write_cars,
+    write_drawn,
+    write_plate_photos,
+    write_plates,
+    write_rear_views,
+    write_scenes,
+)
 from vehicle_demo.models.vehicledino import PRESETS, VehicleDINO
 
 CPU = make_accelerator(cpu=True)
@@ -122,8 +128,8 @@ def test_a_folder_of_parquet_files_gives_the_batches_it_always_gave(tmp_path: Pa
     write_plates(tmp_path, ["AB123", "4-7-C"])
     write_plate_photos(tmp_path, [("world", [0.5, 0.6, 0.2, 0.1], "")] * 3, split="train")
     batch = TrainingData([tmp_path], tmp_path / "cache", seed=0).batch_at(5, MIXTURE, 64)
-    names = ["plates-d29199ec8fb9", "rear-views-21ddcf6fe33c", "scenes-18f4dec79fd2", "vehicles-025dd5331ea8"]
-    assert sorted(path.stem for path in (tmp_path / "cache").iterdir()) == names
+    names = {"plates-d29199ec8fb9", "rear-views-21ddcf6fe33c", "scenes-18f4dec79fd2", "vehicles-025dd5331ea8"}
+    assert names < {path.stem for path in (tmp_path / "cache").iterdir()}
     means = [0.3105, 0.944, 0.2331, 0.0648, -0.5472, -0.2803, 0.3324, -0.2892, -0.9675, -1.201, 2.2086, 2.183]
     np.testing.assert_allclose(batch.images.mean(dim=(1, 2, 3)), means, atol=0.02)
     assert [target["class_labels"].tolist() for target in batch.targets] == [[7], [7], [], [7, 7, 1, 7]]
@@ -134,21 +140,13 @@ def test_a_folder_of_parquet_files_gives_the_batches_it_always_gave(tmp_path: Pa
 
 def test_rendered_frames_join_the_scenes_of_their_own_split(tmp_path: Path) -> None:
     write_cars(tmp_path, 9)
-    boxes = [[0.5, 0.5, 0.4, 0.4]]
-    table = {
-        "image": [{"bytes": street(seed)[0], "path": f"{seed}.jpg"} for seed in range(3)],
-        "split": ["train", "validation", "train"],
-        "boxes": [boxes] * 3,
-        "labels": [["van"]] * 3,
-        "plate_boxes": [[[0.5, 0.6, 0.1, 0.05]], [None], [None]],
-    }
-    (tmp_path / "fleet").mkdir()
-    pq.write_table(pa.table(table), tmp_path / "fleet/drawn.parquet")
-    data = TrainingData([tmp_path, tmp_path / "fleet"], tmp_path / "cache", seed=0)
-    assert [picture.path for picture in data.scenes.pictures] == ["0.jpg", "2.jpg"]
-    with_plate, without = data.scenes.pictures
-    assert [box.label for box in with_plate.boxes] == ["van", "plate"]
-    assert [box.label for box in without.boxes] == ["van"] and without.labelled_kinds == {"vehicle", "plate"}
+    write_drawn(tmp_path / "fleet", frames=2)
+    write_drawn(tmp_path / "kept aside", frames=1, split="validation")
+    data = TrainingData([tmp_path, tmp_path / "fleet", tmp_path / "kept aside"], tmp_path / "cache", seed=0)
+    assert [picture.path for picture in data.scenes.pictures] == ["00000-00.jpg", "00000-01.jpg"]
+    for frame in data.scenes.pictures:
+        assert [box.label for box in frame.boxes] == ["van"] * 4 + ["plate"]
+        assert frame.labelled_kinds == {"vehicle", "plate"}
 
 
 def test_published_data_sets_join_the_parquet_files(tmp_path: Path) -> None:
@@ -182,7 +180,7 @@ def test_pairs_are_two_views_of_one_vehicle_by_two_cameras(tmp_path: Path) -> No
     assert batch.images.shape == (2 + 3 + 8, 3, 64, 64)
     vehicles = batch.labels["vehicle"]
     assert (vehicles[:5] == -1).all() and (vehicles[5:] >= 0).all() and torch.equal(vehicles[5::2], vehicles[6::2])
-    rows = data._pairs(np.random.default_rng(0), 20)
+    rows, _ = data.pairs.drawn(np.random.default_rng(0), 20)
     views = [(data.rear_views.pictures[row].vehicle_id, data.rear_views.pictures[row].camera_id) for row in rows]
     assert all(a[0] == b[0] and a[1] != b[1] for a, b in zip(views[::2], views[1::2], strict=True))
     torch.manual_seed(0)
@@ -192,6 +190,40 @@ def test_pairs_are_two_views_of_one_vehicle_by_two_cameras(tmp_path: Path) -> No
     start = losses(batch)["identity"].item()
     fit(losses, lambda step: batch, Schedule(steps=15, learning_rate=2e-3, warm_up=0.1), tmp_path / "run", CPU)
     assert losses(batch)["identity"].item() < 0.8 * start
+
+
+def test_the_drawn_fleet_teaches_names_and_identities_of_its_own(tmp_path: Path) -> None:
+    write_cars(tmp_path, 6)
+    write_drawn(tmp_path, frames=3)
+    data = TrainingData([tmp_path], tmp_path / "cache", seed=0)
+    assert data.labels.makes == ("Aria", "Boreal", "Zephyr") and data.labels.models[-1] == "Zephyr Puff Van 2015"
+    assert data.labels.drawn == ("Zephyr", "Zephyr Puff Van 2015")
+    mixture = Mixture(scenes=2, mosaics=0, vehicles=2, rear_views=0, plates=0, pairs=4, drawn_pairs=2)
+    batch = data.batch_at(0, data.possible(mixture), 64)
+    assert batch.images.shape == (2 + 2 + 4, 3, 64, 64) and batch.scenes == 2
+    assert batch.labels["make"][4:].tolist() == [2] * 4 and batch.labels["model"][4:].tolist() == [3] * 4
+    assert torch.equal(batch.labels["vehicle"][4::2], batch.labels["vehicle"][5::2])
+    # What is too small or too hidden to be told is a box to find and no name to learn.
+    assert len(data.drawn_pairs.array) == 6 and len(data.drawn_pairs) == 2
+    assert all(len(picture.boxes) == 4 + 1 for picture in data.scenes.pictures)
+
+
+def test_the_fleet_must_not_bear_real_names(tmp_path: Path) -> None:
+    write_cars(tmp_path, 3)
+    write_drawn(tmp_path, frames=1, make="Aria")
+    with pytest.raises(ValueError, match="names of real vehicles: Aria"):
+        TrainingData([tmp_path], tmp_path / "cache", seed=0)
+
+
+def test_a_network_that_learns_more_names_keeps_what_it_knows_of_the_others() -> None:
+    small = replace(PRESETS["nano"], image_size=64, width=32, feed_forward=64, queries=30, decoder_layers=1)
+    few, more = (VehicleDINO(replace(small, models=count)).eval() for count in (3, 5))
+    start_from(more, few.state_dict())
+    pictures = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(more(pictures)["models"][..., :3], few(pictures)["models"])
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        start_from(more, VehicleDINO(replace(small, width=64)).state_dict())
 
 
 def test_what_the_data_lack_is_left_out_and_names_are_needed(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_a_figure_of_a_plate_and_of_few_results_is_drawn(gallery: Gallery) -> No
 def test_all_embeddings_alike_keep_an_order(tmp_path: Path) -> None:
     """Collapsed embeddings must neither fail nor lose rows."""
     gallery = Gallery(tmp_path, "nano", 4)
-    vectors = np.tile(np.float32([1, 0, 0, 0]), (10, 1))
+    vectors = np.tile(np.array([1, 0, 0, 0], np.float32), (10, 1))
     gallery.add(vectors, drawn_items(10))
     query = query_of(gallery, 3)
     assert sorted(rows(reranked(gallery, query, 20))) == [row for row in range(10) if row != 3]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -164,7 +165,7 @@ def of(identities: list[str], cameras: list[str]) -> Rows:
         (lambda: leave_out(np.array(["", ""]), np.eye(2), "makes"), "pictures of more makes, several of each"),
     ],
 )  # fmt: skip
-def test_what_is_missing_is_said_with_what_to_add(steps, sentence: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_missing_is_said_with_what_to_add(steps: Callable[[], Any], sentence: str) -> None:
     with pytest.raises(GalleryError, match=sentence):
         reported(steps())
 
@@ -276,5 +277,5 @@ def test_every_figure_has_a_name_of_its_own(protocol: str, tmp_path: Path) -> No
     assert len(names) == len(set(names)) and all(" " not in name for name in names)
 
 
-def _told(item: Item) -> dict[str, str]:
+def _told(item: Item) -> dict[str, Any]:
     return {name: getattr(item, name) for name in ("vehicle_id", "camera", "type", "make", "model")}

@@ -74,7 +74,12 @@ def test_one_vehicle_that_fills_the_picture_needs_one_pass(tmp_path: Path, monke
     recognizer = Recognizer.from_checkpoint(graph)
     passes = []
     run = recognizer.graph.run
-    monkeypatch.setattr(recognizer.graph, "run", lambda pictures: passes.append(len(pictures)) or run(pictures))
+
+    def counted(pictures: np.ndarray) -> dict[str, np.ndarray]:
+        passes.append(len(pictures))
+        return run(pictures)
+
+    monkeypatch.setattr(recognizer.graph, "run", counted)
     assert len(recognizer.recognize(GREY).vehicles) == 1
     assert passes == [1]
 

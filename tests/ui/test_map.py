@@ -224,7 +224,8 @@ WRONG: list[tuple[str, list[Any]]] = [
 
 def nonsense() -> Iterator[tuple[str, Any]]:
     for name, whole in WHOLE.items():
-        yield from ((name, sent) for sent in (None, [], "x", 3, {}, [whole]))
+        anything: tuple[Any, ...] = (None, [], "x", 3, {}, [whole])
+        yield from ((name, sent) for sent in anything)
         takes_map = name in ("map_look", "map_leave", "map_colours", "map_near", "map_figure")
         for key, values in WRONG:
             if key in whole or key == "more" or (takes_map and key in ("filters", "perplexity", "seed", "part")):

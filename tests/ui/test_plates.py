@@ -226,9 +226,9 @@ def test_a_recognised_vehicle_s_plate_is_put_in_once(services: Services) -> None
     recognizer = services.recognizer()
     content = jpeg((400, 300))
     (vehicle,) = recognizer.recognize(content).vehicles
-    number = services.labels.put_vehicle(recognizer, content, vehicle)
-    assert services.labels.put_vehicle(recognizer, content, vehicle) == number
-    item = services.labels.store().item(number)
+    number = services.labels.put_plate(recognizer, content, vehicle)
+    assert services.labels.put_plate(recognizer, content, vehicle) == number
+    item = services.labels.store().plate(number)
     assert item.source == "recognise" and item.reading is not None and item.reading.text == "READER1"
     assert item.around.to_list() == vehicle.box.to_list()
     assert Queue(services.labels.store()).progress().total == 4
@@ -238,8 +238,8 @@ def test_a_vehicle_without_a_plate_gets_corners_to_move(services: Services) -> N
     recognizer = services.recognizer()
     content = jpeg((400, 300))
     (vehicle,) = recognizer.recognize(content).vehicles
-    number = services.labels.put_vehicle(recognizer, content, replace(vehicle, plate=None))
-    box = services.labels.store().item(number).box
+    number = services.labels.put_plate(recognizer, content, replace(vehicle, plate=None))
+    box = services.labels.store().plate(number).box
     assert vehicle.box.x1 < box.x1 < box.x2 < vehicle.box.x2 and vehicle.box.y1 < box.y1 < box.y2 < vehicle.box.y2
     with pytest.raises(ImageError, match="too small"):
-        services.labels.put_vehicle(recognizer, content, replace(vehicle, plate=None, box=Box(1, 1, 9, 9)))
+        services.labels.put_plate(recognizer, content, replace(vehicle, plate=None, box=Box(1, 1, 9, 9)))

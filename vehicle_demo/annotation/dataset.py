@@ -14,7 +14,8 @@ from typing import Any
 
 from sqlalchemy import text
 
-from vehicle_demo.annotation.store import ANSWER, Event, Item, Store, event_of, item_of
+from vehicle_demo.annotation.items import PlateItem, plate_of
+from vehicle_demo.annotation.store import ANSWER, Event, Store, event_of
 from vehicle_demo.recognition.rectify import box_around, checked_corners, rectified, seen_size
 
 # Longest side in pixels of a crop, and the share of its sides left around a plate.
@@ -26,7 +27,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first day that a zip file knows
 class Labelled:
     """A settled plate: the item, with the corners that hold, and what was last said of it."""
 
-    item: Item
+    item: PlateItem
     label: Event
 
     @property
@@ -38,7 +39,7 @@ class Labelled:
 def labelled(store: Store) -> list[Labelled]:
     """Every settled plate, the first added first. Raises StoreError."""
     with store.reading() as connection:
-        items = [item_of(row) for row in connection.execute(_SETTLED)]
+        items = [plate_of(row) for row in connection.execute(_SETTLED)]
         labels = [event_of(row) for row in connection.execute(_LABELS)]
     said = {(label.item, label.field): label for label in labels}
     found = []
@@ -142,7 +143,7 @@ def _row(store: Store, one: Labelled) -> dict[str, Any]:
     }
 
 
-def _crop(store: Store, item: Item) -> bytes:
+def _crop(store: Store, item: PlateItem) -> bytes:
     """The plate turned to the front, as a PNG of about its own size."""
     image = store.picture(item)
     corners = checked_corners(item.corners, image.size)
@@ -154,5 +155,5 @@ def _crop(store: Store, item: Item) -> bytes:
     return buffer.getvalue()
 
 
-_SETTLED = text("SELECT * FROM items WHERE id IN (SELECT item FROM labels WHERE field = 'text') ORDER BY id")
+_SETTLED = text("SELECT * FROM plate_items WHERE id IN (SELECT item FROM labels WHERE field = 'text') ORDER BY id")
 _LABELS = text("SELECT * FROM labels")

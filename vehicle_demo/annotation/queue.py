@@ -1,4 +1,4 @@
-"""What to ask next: the plates that were read least surely first, each given to one person at a time."""
+"""Which plate to ask about next: those that were read least surely first, each given to one person at a time."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import TextClause, text
 
-from vehicle_demo.annotation.store import ANSWER, NO_PLATE, NOT_READABLE, PLATE, Event, Item, Store, event_of, item_of
-
-# How long a person keeps an item that they do not answer; the page asks again for what it shows before that.
-LEASE_S = 180.0
+from vehicle_demo.annotation.items import PLATE, PlateItem, plate_of
+from vehicle_demo.annotation.store import ANSWER, NO_PLATE, NOT_READABLE, Store
+from vehicle_demo.annotation.work import LEASE_S, SKIPPED, Work
 
 
 @dataclass(frozen=True)
@@ -24,9 +23,9 @@ class Filter:
     length: int | None = None
 
     def where(self) -> tuple[str, dict[str, Any]]:
-        """A condition on the table `items` named i, and its parameters."""
+        """A condition on the view `plate_items` named i, and its parameters."""
         wanted = {name: value for name in ("source", "layout", "length") if (value := getattr(self, name)) is not None}
-        return " AND ".join(["i.kind = :kind", *(f"i.{name} = :{name}" for name in wanted)]), {"kind": PLATE, **wanted}
+        return " AND ".join(["1 = 1", *(f"i.{name} = :{name}" for name in wanted)]), wanted
 
 
 @dataclass(frozen=True)
@@ -53,25 +52,16 @@ class Choices:
     lengths: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Pace:
-    """A person's answers that hold, skips not counted, and the median seconds they took; None before the first."""
-
-    answers: int
-    median_s: float | None
-
-
-class Queue:
+class Queue(Work):
     """The plates of a store in the order in which they are asked."""
 
     def __init__(self, store: Store, lease_s: float = LEASE_S) -> None:
-        """`lease_s`: seconds after which an item that was taken and not answered is free for others."""
-        self._store = store
-        self._lease_s = lease_s
+        """See `Work`."""
+        super().__init__(store, PLATE, lease_s)
 
     def take(
         self, person: str, holder: str, count: int, chosen: Filter | None = None, first: Sequence[int] = ()
-    ) -> list[Item]:
+    ) -> list[PlateItem]:
         """Up to `count` open items, leased to `holder` from now on, the least sure first.
 
         What the person has skipped comes last. Items in `first` come before all others, settled or not and whatever
@@ -87,31 +77,22 @@ class Queue:
         places = ", ".join(str(int(number)) for number in first) or "-1"
         wanted = text(
             f"SELECT i.*, CASE WHEN i.id IN ({places}) THEN 0 ELSE 1 END AS later, coalesce(s.times, 0) AS skips "
-            f"FROM items i LEFT JOIN {_SETTLED} l ON l.item = i.id LEFT JOIN {_SKIPPED} s ON s.item = i.id "
+            f"FROM plate_items i LEFT JOIN {_SETTLED} l ON l.item = i.id LEFT JOIN {SKIPPED} s ON s.item = i.id "
             "LEFT JOIN leases t ON t.item = i.id AND t.holder <> :holder AND t.until > :now "
             f"WHERE (({condition} AND l.item IS NULL) OR i.id IN ({places})) AND t.item IS NULL "
             "ORDER BY later, skips, i.confidence, i.id LIMIT :count"
         )
         now = time.time()
-        parameters |= {"person": person, "holder": holder, "now": now, "until": now + self._lease_s, "count": count}
+        parameters |= {"person": person, "holder": holder, "now": now, "count": count}
         with self._store.writing() as connection:
-            rows = connection.execute(wanted, parameters).all()
-            return [item_of(row) for row in rows if self._leased(connection, row.id, parameters)]
-
-    def release(self, holder: str) -> None:
-        """Give back what `holder` has taken and not answered. Raises StoreError."""
-        with self._store.writing() as connection:
-            connection.execute(text("DELETE FROM leases WHERE holder = :holder"), {"holder": holder})
-
-    def _leased(self, connection: Connection, number: int, parameters: dict[str, Any]) -> bool:
-        """Whether the lease is ours now; on PostgreSQL another may have been faster."""
-        return connection.execute(_LEASE, {**parameters, "item": number}).rowcount == 1
+            items = {row.id: plate_of(row) for row in connection.execute(wanted, parameters)}
+            return [items[number] for number in self._leased(connection, items, holder, now)]
 
     def progress(self, chosen: Filter | None = None) -> Progress:
         """How far the plates of this filter are."""
         condition, parameters = (chosen or Filter()).where()
         counted = text(
-            "SELECT l.kind, count(*) FROM items i LEFT JOIN labels l ON l.item = i.id AND l.field = 'text' "
+            "SELECT l.kind, count(*) FROM plate_items i LEFT JOIN labels l ON l.item = i.id AND l.field = 'text' "
             f"WHERE {condition} GROUP BY l.kind"
         )
         with self._store.reading() as connection:
@@ -122,34 +103,12 @@ class Queue:
     def choices(self) -> Choices:
         """The values that plates in the store have."""
         with self._store.reading() as connection:
-            sources, layouts, lengths = (
-                connection.execute(query, {"kind": PLATE}).scalars().all() for query in _VALUES
-            )
+            sources, layouts, lengths = (connection.execute(query).scalars().all() for query in _VALUES)
         return Choices(tuple(sources), tuple(layouts), tuple(lengths))
 
-    def history(self, person: str, count: int = 50) -> list[Event]:
-        """What a person said last and has not undone, the latest first."""
-        with self._store.reading() as connection:
-            return [event_of(row) for row in connection.execute(_HISTORY, {"person": person, "count": count})]
 
-    def pace(self, person: str) -> Pace:
-        """How many answers a person gave, and how fast."""
-        with self._store.reading() as connection:
-            spent = connection.execute(_SPENT, {"person": person}).scalars().all()
-        timed = sorted(seconds for seconds in spent if seconds is not None)
-        return Pace(len(spent), timed[len(timed) // 2] if timed else None)
-
-
-# Each read once for all items: a condition that looks into the views for every item takes a hundred times as long.
+# Read once for all items, as `SKIPPED` is.
 _SETTLED = "(SELECT item FROM labels WHERE field = 'text')"
-_SKIPPED = "(SELECT item, count(*) AS times FROM live WHERE kind = 'skip' AND person = :person GROUP BY item)"
-_LEASE = text(
-    "INSERT INTO leases (item, holder, until) VALUES (:item, :holder, :until) ON CONFLICT (item) DO UPDATE "
-    "SET holder = excluded.holder, until = excluded.until WHERE leases.holder = excluded.holder OR leases.until <= :now"
-)
 _VALUES: tuple[TextClause, ...] = tuple(
-    text(f"SELECT DISTINCT {name} FROM items WHERE kind = :kind ORDER BY {name}")
-    for name in ("source", "layout", "length")
+    text(f"SELECT DISTINCT {name} FROM plate_items ORDER BY {name}") for name in ("source", "layout", "length")
 )
-_HISTORY = text("SELECT * FROM live WHERE person = :person ORDER BY id DESC LIMIT :count")
-_SPENT = text("SELECT seconds FROM live WHERE person = :person AND field = 'text'")

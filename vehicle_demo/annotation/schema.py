@@ -38,14 +38,52 @@ _LEASES = (
         item INTEGER PRIMARY KEY REFERENCES items (id), holder TEXT NOT NULL, until {float} NOT NULL)""",
 )
 
+# Items of every kind have what `items` has; what only plates or only vehicles have is in a table of theirs. `urgency`
+# and `why` are what the queue of vehicles goes by, `alike` the first item of those that look nearly the same,
+# `opinions` how many people are to be asked.
+_OF_PLATES = ("corners", "around", "reading", "layout", "length")
+_KINDS = (
+    """CREATE TABLE plates (
+        item INTEGER PRIMARY KEY REFERENCES items (id), corners TEXT NOT NULL, around TEXT NOT NULL,
+        reading TEXT NOT NULL, layout TEXT NOT NULL, length INTEGER NOT NULL)""",
+    "INSERT INTO plates SELECT id, corners, around, reading, layout, length FROM items WHERE kind = 'plate'",
+    *(f"ALTER TABLE items DROP COLUMN {column}" for column in _OF_PLATES),
+    """CREATE TABLE vehicles (
+        item INTEGER PRIMARY KEY REFERENCES items (id), type TEXT NOT NULL, make TEXT NOT NULL, model TEXT NOT NULL,
+        embedding {bytes} NOT NULL, urgency {float} NOT NULL, reason TEXT NOT NULL, why TEXT NOT NULL,
+        alike INTEGER NOT NULL REFERENCES items (id), opinions INTEGER NOT NULL)""",
+    "CREATE INDEX vehicles_alike ON vehicles (alike)",
+    "CREATE INDEX items_of_picture ON items (picture)",
+    """CREATE VIEW plate_items AS SELECT i.*, p.corners, p.around, p.reading, p.layout, p.length
+        FROM items i JOIN plates p ON p.item = i.id""",
+    """CREATE VIEW vehicle_items AS SELECT i.*, v.type, v.make, v.model, v.embedding, v.urgency, v.reason, v.why,
+        v.alike, v.opinions FROM items i JOIN vehicles v ON v.item = i.id""",
+)
+# What each person says of a vehicle now; and the vehicles of which two people say what cannot both be so. Who says
+# nothing of a part, or is unsure, contradicts nobody.
+_OPINIONS = """CREATE VIEW opinions AS SELECT * FROM (SELECT e.*, {type} AS said_type, {make} AS said_make,
+    {model} AS said_model, row_number() OVER (PARTITION BY e.item, e.person ORDER BY e.id DESC) AS place
+    FROM live e WHERE e.field = 'vehicle') AS said WHERE place = 1"""
+_CONFLICTS = """CREATE VIEW conflicts AS SELECT item FROM opinions WHERE kind <> 'unsure' GROUP BY item
+    HAVING count(DISTINCT kind) > 1 OR count(DISTINCT said_type) > 1 OR count(DISTINCT said_make) > 1
+    OR count(DISTINCT said_model) > 1"""
+_PARTS = ("type", "make", "model")
+_KINDS_SQLITE = (*_KINDS, _OPINIONS.format(**{p: f"json_extract(e.value, '$.{p}')" for p in _PARTS}), _CONFLICTS)
+_KINDS_POSTGRESQL = (*_KINDS, _OPINIONS.format(**{p: f"CAST(e.value AS json) ->> '{p}'" for p in _PARTS}), _CONFLICTS)
+
 # Each step leads from the version that is its place in the list to the next; a step that was released never changes.
 STEPS: tuple[dict[str, tuple[str, ...]], ...] = (
     {"sqlite": _FIRST + _FIRST_SQLITE, "postgresql": _FIRST},
     {"sqlite": _LEASES, "postgresql": _LEASES},
+    {"sqlite": _KINDS_SQLITE, "postgresql": _KINDS_POSTGRESQL},
 )
 _TYPES = {
-    "sqlite": {"id": "INTEGER PRIMARY KEY AUTOINCREMENT", "float": "REAL"},
-    "postgresql": {"id": "INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "float": "DOUBLE PRECISION"},
+    "sqlite": {"id": "INTEGER PRIMARY KEY AUTOINCREMENT", "float": "REAL", "bytes": "BLOB"},
+    "postgresql": {
+        "id": "INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+        "float": "DOUBLE PRECISION",
+        "bytes": "BYTEA",
+    },
 }
 DIALECTS = tuple(_TYPES)
 

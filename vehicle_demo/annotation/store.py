@@ -6,24 +6,35 @@ import errno
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from PIL import Image
 from sqlalchemy import Connection, Engine, Row, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from vehicle_demo.annotation import schema
-from vehicle_demo.annotation.layouts import layout_of
+from vehicle_demo.annotation.items import (
+    PARTS,
+    PLATE,
+    VEHICLE,
+    Item,
+    NewItem,
+    NewVehicle,
+    PlateItem,
+    VehicleItem,
+    embedding_of,
+    plate_of,
+    vehicle_of,
+)
 from vehicle_demo.annotation.pictures import Pictures
 from vehicle_demo.recognition import ImageError, open_image
-from vehicle_demo.recognition.rectify import box_around
-from vehicle_demo.recognition.results import Box, Character, Corners, PlateReading
 
 ANSWER: Final = "answer"
 UNDO: Final = "undo"
@@ -32,17 +43,27 @@ SKIP: Final = "skip"
 NOT_READABLE: Final = "not readable"
 NO_PLATE: Final = "no plate"
 CORNERS: Final = "corners"
-# What a kind of event says something about; an empty field is no label.
-FIELDS: Mapping[str, str] = {
-    ANSWER: "text",
-    NOT_READABLE: "text",
-    NO_PLATE: "text",
-    CORNERS: "corners",
-    SKIP: "",
-    UNDO: "",
-    REDO: "",
+UNSURE: Final = "unsure"
+BAD_PICTURE: Final = "bad picture"
+BOX: Final = "box"
+DECISION: Final = "decision"
+_ABOUT_EVENTS: Mapping[str, str] = {SKIP: "", UNDO: "", REDO: ""}
+# By kind of item: what a kind of event says something about; an empty field is no label.
+FIELDS: Mapping[str, Mapping[str, str]] = {
+    PLATE: {ANSWER: "text", NOT_READABLE: "text", NO_PLATE: "text", CORNERS: "corners", **_ABOUT_EVENTS},
+    VEHICLE: {
+        **dict.fromkeys((ANSWER, UNSURE, BAD_PICTURE), "vehicle"),
+        BOX: "box",
+        DECISION: "decision",
+        **_ABOUT_EVENTS,
+    },
 }
-PLATE: Final = "plate"
+# The field whose label says that a person is done with an item of this kind; and all that end a lease.
+SETTLING: Mapping[str, str] = {PLATE: "text", VEHICLE: "vehicle"}
+_ENDS_LEASE = {*SETTLING.values(), "decision"}
+# Cosine from which two vehicles are asked about together, and how many of the latest are looked at: pictures that are
+# nearly the same come one soon after the other.
+_NEARLY_THE_SAME, _LATEST = 0.97, 2000
 _BUSY_S = 10.0
 _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _LOCKED_STATES = {"55P03", "40001", "40P01"}
@@ -66,48 +87,15 @@ class UnknownItemError(StoreError):
 
 
 @dataclass(frozen=True)
-class Item:
-    """One plate in a picture (the SHA-256 of its file), with what was read of it.
-
-    `box` and `corners` are where it was found, in pixels of the upright picture; `around` is the vehicle's box, or the
-    whole picture. `reading` is None where nothing was read. `confidence` is that of its least sure character.
-    """
-
-    id: int
-    picture: str
-    box: Box
-    corners: Corners
-    around: Box
-    reading: PlateReading | None
-    layout: str
-    confidence: float
-    checkpoint: str
-    heads_version: str
-    source: str
-    added: str
-
-
-@dataclass(frozen=True)
-class NewItem:
-    """An item before the store has it; its fields are those of `Item`, `content` the encoded picture."""
-
-    content: bytes
-    corners: Corners
-    around: Box | None
-    reading: PlateReading | None
-    checkpoint: str
-    heads_version: str
-    source: str
-
-
-@dataclass(frozen=True)
 class Said:
     """Something a person said, before the store has it.
 
     Args:
-        kind: one of `FIELDS`.
+        kind: one of `FIELDS` of the item's kind.
         client: an identity that the page gave it; the store takes each once, however often it is sent.
-        value: the plate's text for an answer, corners with their reading for corners, else None.
+        value: of a plate the text for an answer, corners with their reading for corners; of a vehicle the names of
+            `PARTS` for an answer (None where nothing is said), [x1, y1, x2, y2] for a box, for a decision the names and
+            as `status` the kind of answer that holds; else None.
         seconds: how long the person took.
         undoes: for undo and redo the client identity of what is undone.
     """
@@ -184,29 +172,46 @@ class Store:
         """Give the connections back; the store may be used again."""
         self._engine.dispose()
 
-    def add(self, items: Sequence[NewItem]) -> list[int]:
-        """Keep items, all or none, and return their numbers; a plate that is there already keeps its first prediction.
+    def add(self, items: Sequence[NewItem | NewVehicle]) -> list[int]:
+        """Keep items, all or none, and return their numbers; what is there already keeps its first prediction.
 
         Raises:
             StoreError: nothing was added.
             ImageError: a picture cannot be used.
         """
         rows = [self._row(item) for item in items]
-        numbers = []
         with self.writing() as connection:
-            for picture, row in rows:
-                connection.execute(_ADD_PICTURE, picture)
-                connection.execute(_ADD_ITEM, row)
-                numbers.append(int(connection.execute(_NUMBER, {"name": row["name"]}).scalar_one()))
-        return numbers
+            looks = _Looks(connection)
+            return [_added(connection, looks, *row) for row in rows]
 
     def item(self, number: int) -> Item:
         """The item of this number. Raises UnknownItemError."""
         with self.reading() as connection:
-            row = connection.execute(text("SELECT * FROM items WHERE id = :id"), {"id": number}).one_or_none()
-        if row is None:
+            kind = connection.execute(_KIND, {"id": number}).scalar_one_or_none()
+            if kind is None:
+                raise UnknownItemError(_GONE)
+            view, item_of = _VIEWS[kind]
+            return item_of(connection.execute(text(f"SELECT * FROM {view} WHERE id = :id"), {"id": number}).one())
+
+    def plate(self, number: int) -> PlateItem:
+        """The plate of this number. Raises UnknownItemError."""
+        item = self.item(number)
+        if not isinstance(item, PlateItem):
             raise UnknownItemError(_GONE)
-        return item_of(row)
+        return item
+
+    def vehicle(self, number: int) -> VehicleItem:
+        """The vehicle of this number. Raises UnknownItemError."""
+        item = self.item(number)
+        if not isinstance(item, VehicleItem):
+            raise UnknownItemError(_GONE)
+        return item
+
+    def holds_vehicles(self, sha256: str) -> bool:
+        """Whether vehicles of the picture with this digest are here."""
+        with self.reading() as connection:
+            asked = {"picture": sha256, "kind": VEHICLE}
+            return connection.execute(_OF_PICTURE, asked).first() is not None
 
     def picture(self, item: Item) -> Image.Image:
         """The item's picture, upright. Raises UnknownItemError when its file is gone."""
@@ -225,12 +230,12 @@ class Store:
             UnknownItemError: there is no such item, or nothing of this person's to undo on it.
             StoreError: nothing was written.
         """
-        if said.kind not in FIELDS or not said.client:
-            raise StoreError("This was not understood. Reload the page.")
-        field = FIELDS[said.kind]
+        if not any(said.kind in fields for fields in FIELDS.values()) or not said.client:
+            raise StoreError(_NOT_UNDERSTOOD)
         with self.writing() as connection:
             if known := connection.execute(_BY_CLIENT, {"client": said.client}).one_or_none():
                 return event_of(known)
+            field = _field_of(connection, said)
             before = _held(connection, said.item, field)
             row = {
                 "item": said.item,
@@ -245,7 +250,7 @@ class Store:
                 "undoes": _undone(connection, said) if said.kind in (UNDO, REDO) else None,
             }
             connection.execute(_ADD_EVENT, row)
-            if field == "text" or said.kind == SKIP:
+            if field in _ENDS_LEASE or said.kind == SKIP:
                 connection.execute(_END_LEASE, {"item": said.item, "holder": holder})
             return event_of(connection.execute(_BY_CLIENT, {"client": said.client}).one())
 
@@ -261,56 +266,26 @@ class Store:
             rows = connection.execute(text("SELECT * FROM events WHERE item = :item ORDER BY id"), {"item": number})
             return [event_of(row) for row in rows]
 
-    def _row(self, item: NewItem) -> tuple[dict[str, Any], dict[str, Any]]:
-        image = open_image(item.content)
+    def _row(self, item: NewItem | NewVehicle) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """Its picture, and what the table of all items and that of its kind hold of it."""
+        size = open_image(item.content).size
         with _sentences():
             sha256 = self.pictures.add(item.content)
         added = datetime.now(UTC).isoformat(timespec="milliseconds")
-        box = box_around(item.corners)
-        reading = item.reading
-        around = item.around or Box(0, 0, *image.size)
-        picture = {"sha256": sha256, "width": image.width, "height": image.height, "added": added}
-        return picture, {
-            "name": " ".join((PLATE, sha256, *(str(round(side)) for side in box.to_list()))),
-            "kind": PLATE,
+        picture = {"sha256": sha256, "width": size[0], "height": size[1], "added": added}
+        row = {
+            "name": " ".join((item.kind, sha256, *(str(round(side)) for side in item.box.to_list()))),
+            "kind": item.kind,
             "picture": sha256,
-            "box": json.dumps(box.to_list()),
-            "corners": json.dumps(item.corners),
-            "around": json.dumps(around.to_list()),
-            "prediction": json.dumps(reading_values(reading)),
-            "reading": reading.text if reading else "",
-            "layout": layout_of(reading.text if reading else ""),
-            "length": len(reading.text) if reading else 0,
-            "confidence": lowest(reading),
+            "box": json.dumps(item.box.to_list()),
+            "prediction": json.dumps(item.prediction()),
+            "confidence": item.confidence,
             "checkpoint": item.checkpoint,
             "heads_version": item.heads_version,
             "source": item.source,
             "added": added,
         }
-
-
-def lowest(reading: PlateReading | None) -> float:
-    """The score of the least sure slot, blanks included; 0 where nothing was read."""
-    return min((slot[0].score for slot in reading.slots), default=reading.score) if reading else 0.0
-
-
-def item_of(row: Row[Any]) -> Item:
-    """An item from its row in the database."""
-    corners: Corners = tuple((x, y) for x, y in json.loads(row.corners))
-    return Item(
-        id=row.id,
-        picture=row.picture,
-        box=Box(*json.loads(row.box)),
-        corners=corners,
-        around=Box(*json.loads(row.around)),
-        reading=_reading_of(json.loads(row.prediction), corners),
-        layout=row.layout,
-        confidence=row.confidence,
-        checkpoint=row.checkpoint,
-        heads_version=row.heads_version,
-        source=row.source,
-        added=row.added,
-    )
+        return picture, row, item.own_columns(size)
 
 
 def event_of(row: Row[Any]) -> Event:
@@ -321,33 +296,68 @@ def event_of(row: Row[Any]) -> Event:
     )
 
 
-def reading_values(reading: PlateReading | None) -> dict[str, Any] | None:
-    """What was read as plain values, all slots with their scores unrounded; None where nothing was."""
-    if reading is None:
-        return None
-    slots = [[asdict(character) for character in slot] for slot in reading.slots]
-    return {"text": reading.text, "score": reading.score, "slots": slots}
+def _added(
+    connection: Connection, looks: _Looks, picture: dict[str, Any], row: dict[str, Any], own: dict[str, Any]
+) -> int:
+    """The number of the item, which is added unless it is there."""
+    connection.execute(_ADD_PICTURE, picture)
+    new = connection.execute(_ADD_ITEM, row).rowcount == 1
+    number = int(connection.execute(_NUMBER, {"name": row["name"]}).scalar_one())
+    if new:
+        if row["kind"] == VEHICLE:
+            own = {**own, "alike": looks.group_of(number, row["checkpoint"], own["embedding"])}
+        names = ("item", *own)
+        values = ", ".join(f":{name}" for name in names)
+        table = _TABLES[row["kind"]]
+        connection.execute(text(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})"), {"item": number, **own})
+    return number
 
 
-def _reading_of(values: dict[str, Any] | None, corners: Corners) -> PlateReading | None:
-    if values is None:
-        return None
-    slots = tuple(tuple(Character(**character) for character in slot) for slot in values["slots"])
-    characters = tuple(slot[0] for slot in slots if slot[0].character)
-    return PlateReading(values["text"], values["score"], box_around(corners), characters, slots, corners)
+class _Looks:
+    """The vehicles that were added last, to find those that look nearly the same."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: dict[tuple[str, int], tuple[list[int], list[np.ndarray]]] = {}
+
+    def group_of(self, number: int, checkpoint: str, stored: bytes) -> int:
+        """The first item of the vehicles that look nearly like this one; its own number where none does."""
+        groups, looks = self._of(checkpoint, len(stored))
+        own, group = embedding_of(stored), number
+        if looks:
+            cosines = np.stack(looks[-_LATEST:]) @ own
+            best = int(cosines.argmax())
+            group = groups[-_LATEST:][best] if cosines[best] >= _NEARLY_THE_SAME else number
+        groups.append(group)
+        looks.append(own)
+        return group
+
+    def _of(self, checkpoint: str, size: int) -> tuple[list[int], list[np.ndarray]]:
+        if (checkpoint, size) not in self._known:
+            asked = {"checkpoint": checkpoint, "size": size, "count": _LATEST}
+            rows = self._connection.execute(_LATEST_VEHICLES, asked).all()[::-1]
+            self._known[checkpoint, size] = [row.alike for row in rows], [embedding_of(row.embedding) for row in rows]
+        return self._known[checkpoint, size]
+
+
+def _field_of(connection: Connection, said: Said) -> str:
+    kind = connection.execute(_KIND, {"id": said.item}).scalar_one_or_none()
+    if kind is None:
+        raise UnknownItemError(_GONE)
+    if said.kind not in FIELDS[kind]:
+        raise UnknownItemError(_NOT_UNDERSTOOD)
+    return FIELDS[kind][said.kind]
 
 
 def _held(connection: Connection, item: int, field: str) -> Any:
     """What holds of the field before the new event; the prediction where nothing was said."""
-    row = connection.execute(text("SELECT reading, corners FROM items WHERE id = :id"), {"id": item}).one_or_none()
-    if row is None:
-        raise UnknownItemError(_GONE)
     if not field:
         return None
     label = connection.execute(_LABEL, {"item": item, "field": field}).one_or_none()
     if label is not None:
         return json.loads(label.value)
-    return row.reading if field == "text" else {"corners": json.loads(row.corners)}
+    query, value = _PREDICTED[field]
+    return value(connection.execute(text(query), {"id": item}).one())
 
 
 def _undone(connection: Connection, said: Said) -> int:
@@ -358,10 +368,32 @@ def _undone(connection: Connection, said: Said) -> int:
 
 
 _GONE = "This item is not in the store. Reload the page."
+_NOT_UNDERSTOOD = "This was not understood. Reload the page."
+_TABLES = {PLATE: "plates", VEHICLE: "vehicles"}
+_VIEWS: Mapping[str, tuple[str, Callable[[Row[Any]], Item]]] = {
+    PLATE: ("plate_items", plate_of),
+    VEHICLE: ("vehicle_items", vehicle_of),
+}
+# What a field held before anybody said anything of it.
+_PREDICTED: Mapping[str, tuple[str, Callable[[Row[Any]], Any]]] = {
+    "text": ("SELECT reading FROM plates WHERE item = :id", lambda row: row.reading),
+    "corners": ("SELECT corners FROM plates WHERE item = :id", lambda row: {"corners": json.loads(row.corners)}),
+    "vehicle": (
+        f"SELECT {', '.join(PARTS)} FROM vehicles WHERE item = :id",
+        lambda row: {part: getattr(row, part) for part in PARTS},
+    ),
+    "box": ("SELECT box FROM items WHERE id = :id", lambda row: json.loads(row.box)),
+    "decision": ("SELECT id FROM items WHERE id = :id", lambda row: None),
+}
+_KIND = text("SELECT kind FROM items WHERE id = :id")
+_OF_PICTURE = text("SELECT id FROM items WHERE picture = :picture AND kind = :kind LIMIT 1")
+_LATEST_VEHICLES = text(
+    "SELECT alike, embedding FROM vehicle_items WHERE checkpoint = :checkpoint AND length(embedding) = :size "
+    "ORDER BY id DESC LIMIT :count"
+)
 _ADD_PICTURE = text("INSERT INTO pictures VALUES (:sha256, :width, :height, :added) ON CONFLICT (sha256) DO NOTHING")
 _ITEM_COLUMNS = (
-    *("name", "kind", "picture", "box", "corners", "around", "prediction", "reading", "layout", "length", "confidence"),
-    *("checkpoint", "heads_version", "source", "added"),
+    *("name", "kind", "picture", "box", "prediction", "confidence", "checkpoint", "heads_version", "source", "added"),
 )
 _ADD_ITEM = text(
     f"INSERT INTO items ({', '.join(_ITEM_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _ITEM_COLUMNS)}) "

@@ -37,12 +37,16 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class Labels:
-    """Names of the outputs in the graph's order; an empty tuple means that they are not known."""
+    """Names of the outputs in the graph's order; an empty tuple means that they are not known.
+
+    `drawn` are those makes and models that exist in the drawn fleet alone: no real vehicle has one.
+    """
 
     categories: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     makes: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    drawn: tuple[str, ...] = ()
 
     def completed(self, counts: Mapping[str, int]) -> Labels:
         """The same for a graph with these output counts; unknown names read `make 17`.

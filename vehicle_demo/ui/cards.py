@@ -48,6 +48,11 @@ def message_html(sentence: str, kind: str) -> str:
     return f'<div class="vd-message vd-{kind}" role="{role}"><p>{escape(sentence)}</p></div>'
 
 
+def kept_html(sentence: str) -> str:
+    """What is kept of a visitor's photo, in small type."""
+    return f'<p class="vd-quiet" role="status">{escape(sentence)}</p>'
+
+
 def _card(image: Image.Image, index: int, vehicle: Vehicle, thresholds: Thresholds, known: Known) -> str:
     category = vehicle.category
     best = vehicle.model[0]
@@ -68,7 +73,9 @@ def _card(image: Image.Image, index: int, vehicle: Vehicle, thresholds: Threshol
         f'<span class="vd-score">{category.score:.2f}</span>{mark_html(vehicle.novelty)}<br>{title}</span></summary>'
         f"{lists}{_plate(image, vehicle.plate, thresholds.plate)}{novelty_html(vehicle.novelty, known)}"
         '<div class="vd-actions"><button type="button" data-look-alikes>Find look-alikes</button>'
-        f'<button type="button" data-read-plate>Correct the plate</button>{BUTTON_HTML}</div>{PLACE_HTML}</details>'
+        '<button type="button" data-to-desk="vehicle">Correct</button>'
+        '<button type="button" data-to-desk="plate">Correct the plate</button>'
+        f"{BUTTON_HTML}</div>{PLACE_HTML}</details>"
     )
 
 

@@ -109,7 +109,7 @@ def verdict_html(version: Version | None, comparison: Comparison | None, state: 
         else ""
     )
     return (
-        f'<p class="vd-verdict"><span class="{mark}" aria-hidden="true">{sign}</span> {escape(comparison.verdict)}</p>'
+        f'<p class="vd-retrain-verdict"><span class="{mark}" aria-hidden="true">{sign}</span> {escape(comparison.verdict)}</p>'
         f"{decision}{tables}{listed}{_classes('Got better', comparison.improved)}"
     )
 
@@ -137,7 +137,7 @@ def _row(version: Version | str, state: State) -> str:
     choices = "" if name == state.answering else _button("promote", name, state.answering, "Promote")
     figures = _figures(about.figures)
     return (
-        f"<li{' class=vd-now' if name == state.answering else ''}><p><strong>{escape(name)}</strong>{marks} "
+        f"<li{' class=vd-answers' if name == state.answering else ''}><p><strong>{escape(name)}</strong>{marks} "
         f'<span class="vd-quiet">{escape(version.at[:16].replace("T", " "))} UTC, {escape(about.person)}, '
         f"from {escape(about.parent)}</span></p><p>{figures}</p>"
         f'<div class="vd-actions">{choices}</div></li>'
@@ -148,7 +148,7 @@ def _built_in(state: State) -> str:
     current = state.answering == BUILT_IN
     choice = "" if current else _button("promote", BUILT_IN, state.answering, "Promote")
     return (
-        f"<li{' class=vd-now' if current else ''}><p><strong>{BUILT_IN}</strong>{_marks(BUILT_IN, state)} "
+        f"<li{' class=vd-answers' if current else ''}><p><strong>{BUILT_IN}</strong>{_marks(BUILT_IN, state)} "
         f'<span class="vd-quiet">as the checkpoint ships</span></p><div class="vd-actions">{choice}</div></li>'
     )
 

@@ -36,18 +36,18 @@ def build(services: Services, menu: gr.Dropdown) -> None:
                 added, known = added + progress.added, known + progress.known
                 bad += progress.bad
         except GalleryError as error:
-            yield _said(str(error), bad, "alert"), gr.Dropdown(choices=services.galleries.names())
+            yield said_html(str(error), bad, "alert"), gr.Dropdown(choices=services.galleries.names())
             return
         more = f" {known:,} pictures were there already." if known else ""
         sentence = f"{added:,} vehicles added to {name}.{more} Choose it in the gallery menu."
-        yield _said(sentence, bad, "status"), gr.Dropdown(choices=services.galleries.names())
+        yield said_html(sentence, bad, "status"), gr.Dropdown(choices=services.galleries.names())
 
     def on_cancel(name: str) -> tuple[str, Any]:
         state = services.galleries.filling(services.recognizer(), name)
         added = state.progress.added if state else 0
         bad = list(state.progress.bad) if state else []
         sentence = f"Stopped. {added:,} vehicles added to {name} are kept; fill it again to go on."
-        return _said(sentence, bad, "status"), gr.Dropdown(choices=services.galleries.names())
+        return said_html(sentence, bad, "status"), gr.Dropdown(choices=services.galleries.names())
 
     with gr.Accordion("Add pictures", open=False, elem_id="vd-filling"):
         with gr.Row():
@@ -86,7 +86,8 @@ def _sources(files: list[str] | None, dataset: str) -> list[Source]:
     return sources
 
 
-def _said(sentence: str, bad: list[tuple[str, str]], role: str) -> str:
+def said_html(sentence: str, bad: list[tuple[str, str]], role: str) -> str:
+    """How it ended, with the first of what was passed over and why."""
     listed = "".join(f"<li><strong>{escape(name)}</strong> {escape(reason)}</li>" for name, reason in bad[:_LISTED])
     rest = f"<li>and {len(bad) - _LISTED:,} more</li>" if len(bad) > _LISTED else ""
     passed = f'<p>Passed over:</p><ul class="vd-bad">{listed}{rest}</ul>' if bad else ""

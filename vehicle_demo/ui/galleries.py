@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock, Thread
@@ -67,7 +67,7 @@ class Galleries:
             raise GalleryError(f"There is no gallery of that name. Choose one of: {', '.join(self.names())}.")
         return self.gallery(recognizer, name)
 
-    def fill(self, recognizer: Recognizer, name: str, source: Source) -> Iterator[Progress]:
+    def fill(self, recognizer: Recognizer, name: str, source: Source) -> Generator[Progress, None, None]:
         """Add a source's pictures to a gallery; see `building.build`. `filling` knows how far it is.
 
         Raises:

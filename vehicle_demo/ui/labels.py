@@ -10,13 +10,16 @@ from threading import Lock, Thread
 
 from PIL import Image
 
+from vehicle_demo.annotation.corrections import write_dataset
+from vehicle_demo.annotation.items import PARTS, NewItem
 from vehicle_demo.annotation.queue import Queue
-from vehicle_demo.annotation.store import NewItem, Store, StoreError
+from vehicle_demo.annotation.review import Review
+from vehicle_demo.annotation.store import Store, StoreError
 from vehicle_demo.recognition import ImageError, Recognizer, Vehicle, open_image
 from vehicle_demo.recognition.rectify import corners_of
 from vehicle_demo.recognition.results import Box, PlateReading
+from vehicle_demo.ui.intake import RECOGNISE
 
-RECOGNISE = "recognise"
 # Where a plate is looked for on a vehicle without one: shares of its box.
 _USUAL = Box(0.35, 0.65, 0.65, 0.8)
 
@@ -42,8 +45,26 @@ class Labels:
             return self._store
 
     def queue(self) -> Queue:
-        """What to ask next. Raises StoreError."""
+        """Which plate to ask about next. Raises StoreError."""
         return Queue(self.store())
+
+    def review(self) -> Review:
+        """Which vehicle to ask about next. Raises StoreError."""
+        return Review(self.store())
+
+    def names(self, recognizer: Recognizer) -> dict[str, tuple[str, ...]]:
+        """All names of types, makes and models: the checkpoint's in its order, then what people have added.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        added = self.review().names()
+        known = {part: getattr(recognizer.checkpoint.labels, f"{part}s") for part in PARTS}
+        return {part: (*known[part], *(name for name in added[part] if name not in known[part])) for part in PARTS}
+
+    def write_corrections(self, recognizer: Recognizer, folder: Path) -> int:
+        """Write the corrections data set; see `write_dataset`. Raises StoreError, OSError."""
+        return write_dataset(self.store(), folder, self.names(recognizer))
 
     def fill_sample(self, recognizer: Recognizer) -> Thread:
         """Put the sample's plates into an empty store, in the background; what fails shows when the tab is opened."""
@@ -60,7 +81,7 @@ class Labels:
         if self.sample.exists() and not self.queue().choices().sources:
             self.store().add(list(self._sample_items(recognizer)))
 
-    def put_vehicle(self, recognizer: Recognizer, content: bytes, vehicle: Vehicle) -> int:
+    def put_plate(self, recognizer: Recognizer, content: bytes, vehicle: Vehicle) -> int:
         """Put a recognised vehicle's plate into the queue and return its number.
 
         A plate that was not found is looked for where plates usually are, for a person to move the corners.

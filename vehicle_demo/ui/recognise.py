@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -12,10 +13,11 @@ from PIL import Image
 
 from vehicle_demo.annotation.store import StoreError
 from vehicle_demo.gallery.gallery import Gallery, GalleryError
-from vehicle_demo.recognition import CheckpointError, ImageError, Recognition, open_image
+from vehicle_demo.recognition import CheckpointError, ImageError, Recognition, Recognizer, Vehicle, open_image
 from vehicle_demo.ui import attention
-from vehicle_demo.ui.cards import cards_html, message_html
+from vehicle_demo.ui.cards import cards_html, kept_html, message_html
 from vehicle_demo.ui.galleries import SAMPLE
+from vehicle_demo.ui.intake import RECOGNISE, collecting, new_vehicles, unsure
 from vehicle_demo.ui.novelty import Known, compared
 from vehicle_demo.ui.people import NotAllowedError, person_of
 from vehicle_demo.ui.pictures import data_uri, photo_field
@@ -23,19 +25,30 @@ from vehicle_demo.ui.services import Services
 from vehicle_demo.ui.stage import stage_html
 
 _CONCURRENT = 2
+_CONSENT = (
+    "Keep my photos in which the model is unsure of a vehicle, for people to name it. They are stored on this server, "
+    "seen by its reviewers, and may be trained on."
+)
+_KEEPS = (
+    "Photos in which the model is unsure of a vehicle are kept on this server for people to name it, and may be "
+    "trained on."
+)
 
 
 def build(services: Services) -> gr.Tab:
     """The tab, its handlers, and the public endpoint `/recognize`."""
+    wish = collecting()
 
-    def show(source: str | None, choice: str, against: str) -> tuple[str, str]:
+    def show(source: str | None, choice: str, against: str, kept: Kept = _nothing_kept) -> tuple[str, str]:
         if source is None:
             return message_html("Drop a photo, paste one, use the camera, or choose an example.", "empty"), ""
         try:
             image = open_image(source)
-            return _rendered(services, image, choice, against)
+            found, known = _compared(services, image, choice, against)
         except (ImageError, CheckpointError) as error:
             return message_html(str(error), "error"), ""
+        thresholds = services.recognizer(choice).checkpoint.thresholds
+        return stage_html(image, found), cards_html(image, found, thresholds, choice, known) + kept(found)
 
     @lru_cache(maxsize=32)
     def show_example(name: str, choice: str, against: str, rows: int) -> tuple[str, str]:
@@ -48,9 +61,27 @@ def build(services: Services) -> gr.Tab:
         except (CheckpointError, GalleryError):
             return 0
 
-    def on_photo(photo: str | None, choice: str, against: str) -> Any:
+    def on_photo(photo: str | None, choice: str, against: str, agreed: bool, request: gr.Request) -> Any:
         # Taking the photo out of the field clears the field, not what was found in it.
-        return on_choice(photo, choice, against) if photo else [gr.skip()] * 4
+        if photo is None:
+            return [gr.skip()] * 4
+
+        def kept(found: Recognition) -> str:
+            try:
+                person_of(request)
+                recognizer, content = services.recognizer(choice), Path(photo).read_bytes()
+                thresholds = recognizer.checkpoint.thresholds
+                unknown = [v for v in found.above(thresholds.detection).vehicles if unsure(v, thresholds)]
+                new = new_vehicles(recognizer, content, unknown, _gallery(services, choice, against), RECOGNISE)
+                services.labels.store().add(new)
+            except (NotAllowedError, GalleryError, StoreError, OSError) as error:
+                return kept_html(f"Nothing of this photo is kept for Review: {error}")
+            many = "1 vehicle waits" if len(new) == 1 else f"{len(new)} vehicles wait"
+            return kept_html(f"{many} in Review for somebody to name." if new else "Nothing here needs a review.")
+
+        keeps = agreed if wish == "ask" else wish == "always"
+        rows = rows_of(choice, against)
+        return (*show(photo, choice, against, kept if keeps else _nothing_kept), photo, rows)
 
     def on_example(choice: str, against: str, name: str) -> tuple[str, str, str | None, int]:
         if name not in _example_names(services):
@@ -74,25 +105,40 @@ def build(services: Services) -> gr.Tab:
         looks_again = source is not None and rows_of(choice, against) != rows
         return on_choice(source, choice, against) if looks_again else [gr.skip()] * 4
 
-    def on_plate(wanted: Any, source: str | None, choice: str, request: gr.Request) -> dict[str, Any]:
-        """Put a shown vehicle's plate into the queue of the Plates tab: its number there, or what is wrong."""
+    def sent(wanted: Any, source: str | None, choice: str) -> tuple[Recognizer, bytes, Vehicle]:
+        """The recogniser, the photo's file and the vehicle in it whose card somebody has pressed a button of."""
+        recognizer = services.recognizer(choice)
+        try:
+            content = Path(source or "").read_bytes()
+        except OSError as error:
+            raise ImageError("The photo is not there any more. Choose it again.") from error
+        box = wanted.get("box") if isinstance(wanted, dict) else None
+        # Found again, not believed: another photo may be here by now, and scripts may send anything.
+        vehicles = recognizer.recognize(content).vehicles
+        vehicle = next((vehicle for vehicle in vehicles if vehicle.box.to_list() == box), None)
+        if vehicle is None:
+            raise ImageError("This vehicle is not in the photo any more. Recognise it again.")
+        return recognizer, content, vehicle
+
+    def to_queue(put: Callable[[], int], request: gr.Request) -> dict[str, Any]:
+        """What `put` has put into a queue: its number there, or what is wrong."""
         try:
             person_of(request)
-            recognizer = services.recognizer(choice)
-            if source is None:
-                raise ImageError("The photo is not there any more. Choose it again.")
-            content = Path(source).read_bytes()
-            box = wanted.get("box") if isinstance(wanted, dict) else None
-            # Found again, not believed: another photo may be here by now, and scripts may send anything.
-            vehicles = recognizer.recognize(content).vehicles
-            vehicle = next((vehicle for vehicle in vehicles if vehicle.box.to_list() == box), None)
-            if vehicle is None:
-                raise ImageError("This vehicle is not in the photo any more. Recognise it again.")
-            return {"item": services.labels.put_vehicle(recognizer, content, vehicle)}
-        except (NotAllowedError, ImageError, CheckpointError, StoreError) as error:
+            return {"item": put()}
+        except (NotAllowedError, ImageError, CheckpointError, GalleryError, StoreError) as error:
             return {"error": str(error)}
-        except OSError:
-            return {"error": "The photo is not there any more. Choose it again."}
+
+    def on_plate(wanted: Any, source: str | None, choice: str, request: gr.Request) -> dict[str, Any]:
+        return to_queue(lambda: services.labels.put_plate(*sent(wanted, source, choice)), request)
+
+    def on_vehicle(wanted: Any, source: str | None, choice: str, against: str, request: gr.Request) -> dict[str, Any]:
+        def put() -> int:
+            recognizer, content, vehicle = sent(wanted, source, choice)
+            gallery = _gallery(services, choice, against)
+            (new,) = new_vehicles(recognizer, content, [vehicle], gallery, RECOGNISE)
+            return services.labels.store().add([new])[0]
+
+        return to_queue(put, request)
 
     # Also the tool of the app's MCP server, which shows this docstring.
     def recognize(image: str | None, checkpoint: str | None = None, gallery: str | None = None) -> dict[str, Any]:
@@ -148,6 +194,9 @@ def build(services: Services) -> gr.Tab:
                 stage = gr.HTML(message_html("Looking at the first example.", "empty"), elem_id="vd-stage")
                 examples = gr.HTML(_examples_html(services), js_on_load=_EXAMPLE_SCRIPT, elem_id="vd-examples")
                 photo = photo_field("Your photo", 176, "vd-photo")
+                agreed = gr.Checkbox(False, label=_CONSENT, visible=wish == "ask", elem_id="vd-consent")
+                if wish == "always":
+                    gr.HTML(kept_html(_KEEPS))
             with gr.Column(scale=3, min_width=320):
                 with gr.Row():
                     choice = gr.Dropdown(
@@ -174,7 +223,7 @@ def build(services: Services) -> gr.Tab:
             "js": "(t) => { vehicleDemo.redraw(t); }",
             "api_visibility": "private",
         }
-        photo.input(on_photo, [photo, choice, against], outputs, **shared).then(None, **redraw)
+        photo.input(on_photo, [photo, choice, against, agreed], outputs, **shared).then(None, **redraw)
         # A deferred event comes back with the data of the first one, so the name is asked for when it runs.
         examples.click(
             on_example,
@@ -192,19 +241,8 @@ def build(services: Services) -> gr.Tab:
         for begins in (tab.select, page.load):
             begins(lambda: gr.Dropdown(choices=services.galleries.names()), None, against, api_visibility="private")
         attention.build(services, source, choice)
-        putter = gr.HTML("", js_on_load="vehicleDemo.sends('plate', () => trigger('click'));", elem_classes="vd-sender")
-        put = gr.JSON(visible=False)
-        putter.click(
-            on_plate,
-            [gr.JSON(visible=False), source, choice],
-            put,
-            js="(wanted, ...others) => [vehicleDemo.plateAsked, ...others]",
-            trigger_mode="multiple",
-            concurrency_id="model",
-            concurrency_limit=_CONCURRENT,
-            show_progress="hidden",
-            api_visibility="private",
-        ).then(None, put, js="(said) => { vehicleDemo.plateReady(said); }", api_visibility="private")
+        _sender("plate", "plates", on_plate, [source, choice])
+        _sender("vehicle", "review", on_vehicle, [source, choice, against])
         gr.Button(visible=False).click(
             recognize,
             [
@@ -232,6 +270,23 @@ def build(services: Services) -> gr.Tab:
     return tab
 
 
+def _sender(name: str, desk: str, put: Callable[..., Any], inputs: list[Any]) -> None:
+    """Lets a card's button of this name send its vehicle to a desk; see static/desk.js."""
+    putter = gr.HTML("", js_on_load=f"vehicleDemo.sends('{name}', () => trigger('click'));", elem_classes="vd-sender")
+    said = gr.JSON(visible=False)
+    putter.click(
+        put,
+        [gr.JSON(visible=False), *inputs],
+        said,
+        js="(wanted, ...others) => [vehicleDemo.cardAsked, ...others]",
+        trigger_mode="multiple",
+        concurrency_id="model",
+        concurrency_limit=_CONCURRENT,
+        show_progress="hidden",
+        api_visibility="private",
+    ).then(None, said, js=f"(said) => {{ vehicleDemo.deskReady('{desk}', said); }}", api_visibility="private")
+
+
 def _gallery(services: Services, choice: str | None, name: str) -> Gallery:
     return services.galleries.existing(services.recognizer(choice), name)
 
@@ -247,10 +302,11 @@ def _compared(services: Services, image: Image.Image | str, choice: str | None, 
         return found, Known(name, None, str(error))
 
 
-def _rendered(services: Services, image: Image.Image, choice: str, against: str) -> tuple[str, str]:
-    found, known = _compared(services, image, choice, against)
-    thresholds = services.recognizer(choice).checkpoint.thresholds
-    return stage_html(image, found), cards_html(image, found, thresholds, choice, known)
+Kept = Callable[[Recognition], str]
+
+
+def _nothing_kept(found: Recognition) -> str:
+    return ""
 
 
 _EXAMPLE_SCRIPT = """

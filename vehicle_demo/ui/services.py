@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
+from vehicle_demo.annotation.corrections import write_dataset
 from vehicle_demo.home import home as data_home
 from vehicle_demo.recognition import CheckpointError, Recognizer, load_checkpoint
-from vehicle_demo.recognition.heads import Heads
+from vehicle_demo.recognition.heads import TENSORS, Heads
 from vehicle_demo.retraining.job import Jobs
 from vehicle_demo.retraining.retrain import versions_of
-from vehicle_demo.retraining.shipped import RetrainError
 from vehicle_demo.retraining.versions import Versions
 from vehicle_demo.ui.galleries import Galleries
 from vehicle_demo.ui.labels import Labels
@@ -75,11 +74,9 @@ class Services:
             return loaded.answering
 
     def corrections(self, folder: Path) -> None:
-        """Write the corrections data set into a folder. Raises RetrainError where there are none."""
-        kept = self.home / "corrections"
-        if not kept.exists():
-            raise RetrainError(f"There are no corrections yet. Export them to {kept}.")
-        shutil.copytree(kept, folder, dirs_exist_ok=True)
+        """Write what people said of vehicles into a folder, to retrain on. Raises StoreError."""
+        labels = self.recognizer().checkpoint.labels
+        write_dataset(self.labels.store(), folder, {task: getattr(labels, f"{task}s") for task in TENSORS})
 
     def versions(self, name: str | None = None) -> Versions:
         """The versions of a menu entry's heads. Raises CheckpointError as `recognizer` does."""

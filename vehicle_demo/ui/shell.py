@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from vehicle_demo.ui import benchmark, gallery, plates, recognise, retrain
+from vehicle_demo.ui import benchmark, desk, gallery, plates, recognise, retrain, review
 from vehicle_demo.ui import map as map_tab
 from vehicle_demo.ui.services import Services
 from vehicle_demo.ui.theme import theme
@@ -26,12 +26,14 @@ def build(services: Services) -> gr.Blocks:
         # Another visitor, or another process, may promote other heads while this page is open.
         for moment in (page.load, gr.Timer(_LOOKS_S).tick):
             moment(lambda: _top_html(services), None, top, show_progress="hidden", api_visibility="private")
-        plates.connect(services)
+        desk.connect("plates", plates.served(services))
+        desk.connect("review", review.served(services))
         with gr.Tabs():
             recognise.build(services)
             gallery.build(services)
             map_tab.build(services)
             plates.build()
+            review.build(services)
             retrain.build(services)
             benchmark.build(services)
         if checkpoint.model_card is not None:

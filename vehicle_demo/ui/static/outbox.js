@@ -1,7 +1,6 @@
 // What a person said and the server does not have yet. It outlives the page, and is sent until the server has it; each
 // has an identity of its own, so that what is sent twice counts once.
 window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
-  const OUTBOX = 'vehicleDemo.outbox.', HOLDER = 'vehicleDemo.holder';
   const BATCH = 20, PATIENCE_MS = 20_000, FIRST_WAIT_MS = 300, LONGEST_WAIT_MS = 4000;
 
   const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -18,10 +17,12 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
   }
 
   class Outbox {
-    constructor(server) {
-      this.server = server;
-      this.holder = stored('sessionStorage', HOLDER) ?? identity();
-      stored('sessionStorage', HOLDER, this.holder);
+    // `name` is the tab's. What the Plates tab keeps has no name, as earlier pages kept it.
+    constructor(server, name) {
+      const part = name === 'plates' ? '' : `-${name}`, holder = `vehicleDemo.holder${part}`;
+      Object.assign(this, {server, name, kept: `vehicleDemo.outbox${part}.`});
+      this.holder = stored('sessionStorage', holder) ?? identity();
+      stored('sessionStorage', holder, this.holder);
       this.entries = this.adopted();
       this.changed = () => {};
       this.refused = () => {};
@@ -33,12 +34,12 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     adopted() {
       const found = [];
       try {
-        for (const key of Object.keys(localStorage).filter((name) => name.startsWith(OUTBOX))) {
+        for (const key of Object.keys(localStorage).filter((key) => key.startsWith(this.kept))) {
           found.push(...JSON.parse(localStorage.getItem(key)));
           localStorage.removeItem(key);
         }
       } catch { /* no storage */ }
-      stored('localStorage', OUTBOX + this.holder, found.length ? JSON.stringify(found) : null);
+      stored('localStorage', this.kept + this.holder, found.length ? JSON.stringify(found) : null);
       return found;
     }
 
@@ -67,7 +68,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     }
 
     keep() {
-      stored('localStorage', OUTBOX + this.holder, this.entries.length ? JSON.stringify(this.entries) : null);
+      stored('localStorage', this.kept + this.holder, this.entries.length ? JSON.stringify(this.entries) : null);
       this.changed();
     }
 
@@ -77,7 +78,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       let wait = FIRST_WAIT_MS, size = BATCH;
       while (this.entries.length) {
         const said = this.entries.slice(0, size).map(({undid, ...entry}) => entry);
-        const told = await this.askInTurn('plates_say', {holder: this.holder, said});
+        const told = await this.askInTurn(`${this.name}_say`, {holder: this.holder, said});
         const settled = new Set([...(told?.taken ?? []), ...(told?.refused ?? []).map((one) => one.client)]);
         // What is not understood holds up nothing but itself: it is sent alone, and then left.
         if (told?.lasting && said.length === 1) settled.add(said[0].client);

@@ -1,201 +1,41 @@
-// The Plates tab: cells to type in. What a person says goes into the outbox; see there.
+// The Plates tab: cells to type in. What a person says goes into the outbox; see there, and the desk for the rest.
 window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
-  const DRAFT = 'vehicleDemo.plates.draft', OPEN = 'vehicleDemo.plates.open';
-  const SETTLES = ['answer', 'not readable', 'no plate'];
+  const DRAFT = 'vehicleDemo.plates.draft';
   const CORNERS = ['Upper left', 'Upper right', 'Lower right', 'Lower left'];
-  const ENOUGH = 4, EMPTY_MS = 15_000, AGAIN_MS = 2000, TOAST_MS = 6000, OPENS_MS = 10_000, EXPORT_MS = 600_000, RENEWS_MS = 60_000;
-  let outbox, desk;  // the page's, and the tab once it has been opened
+  const {make, percent, stored} = vehicleDemo;
 
-  const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-  const percent = (score) => `${Math.round(score * 100)}%`;
-  const {stored} = vehicleDemo;
-
-  function make(tag, attributes = {}, ...children) {
-    const svg = ['svg', 'polygon', 'circle', 'g'].includes(tag);
-    const element = svg ? document.createElementNS('http://www.w3.org/2000/svg', tag) : document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    element.append(...children);
-    return element;
-  }
-
-  class PlateDesk {
+  class PlateDesk extends vehicleDemo.Desk {
     constructor(root) {
-      this.root = root;
-      this.of = (selector) => root.querySelector(selector);
+      super(root, 'plates', {thing: 'plate', things: 'plates', settles: ['answer', 'not readable', 'no plate'], amends: 'corners', enough: 4});
       this.inputs = [...root.querySelectorAll('.vd-slot input')];
       Object.assign(this, JSON.parse(root.dataset.hints));
-      Object.assign(this, {items: new Map(), list: [], done: [], drafts: new Map(), undone: new Set(), chosen: {}, turn: 0});
-      Object.assign(this, {wanted: [], afresh: false, progress: {done: 0, total: 0}});
+      this.drafts = new Map();
       const draft = JSON.parse(stored('sessionStorage', DRAFT) ?? 'null');
       if (draft) this.drafts.set(draft.item, draft.cells);
-      this.listen();
-      outbox.changed = () => this.sent();
-      outbox.refused = (sentence) => this.toast(sentence);
-      this.sent();
-      new IntersectionObserver(() => this.seen()).observe(root);
-      // What is shown stays with this page for as long as it is open, not for ever.
-      setInterval(() => { if (this.visible) this.fill(); }, RENEWS_MS);
-    }
-
-    get current() { return this.items.get(this.list[0]); }
-    get visible() { return this.root.checkVisibility(); }
-
-    seen() {
-      const visible = this.visible;
-      stored('sessionStorage', OPEN, visible ? '1' : null);
-      if (visible && !this.current) this.fill();
-      else if (visible) this.focusCell(this.place);
-    }
-
-    // ---- the server ----
-
-    async fill({first = [], afresh = false} = {}) {
-      this.wanted.push(...first);
-      this.afresh ||= afresh;
-      if (this.filling) return;
-      this.filling = true;
-      clearTimeout(this.later);
-      let told;
-      do {
-        const asked = {holder: outbox.holder, chosen: this.chosen, first: this.wanted, afresh: this.afresh};
-        const had = new Set([...this.list, ...outbox.entries.map((one) => one.item)]);
-        asked.have = [...had].filter((id) => !this.wanted.includes(id));
-        [this.wanted, this.afresh] = [[], false];
-        const turn = this.turn;
-        told = await outbox.askInTurn('plates_take', asked);
-        if (!told || told.error) {
-          [this.wanted, this.afresh] = [[...asked.first, ...this.wanted], asked.afresh || this.afresh];
-          if (!this.current) this.say(told?.error ?? 'The server does not answer. It is asked again.', true);
-          await pause(AGAIN_MS);
-        } else if (turn === this.turn) this.taken(told, asked.first);
-      } while (!told || told.error || this.wanted.length || this.afresh);
-      this.filling = false;
-      if (!this.current && this.visible) this.later = setTimeout(() => this.fill(), EMPTY_MS);
-    }
-
-    taken(told, first) {
-      const pending = new Set(outbox.entries.filter((one) => one.kind !== 'corners').map((one) => one.item));
-      for (const item of told.items) {
-        this.items.set(item.id, item);
-        new Image().src = item.picture;
-        if (!this.list.includes(item.id) && !first.includes(item.id) && !pending.has(item.id)) this.list.push(item.id);
-      }
-      const come = first.filter((id) => told.items.some((item) => item.id === id));
-      const before = this.list[0];
-      if (come.length) this.list = [...come, ...this.list.filter((id) => !come.includes(id))];
-      this.pace = told.pace;
-      this.progress = {...told.progress, done: told.progress.done + outbox.entries.reduce((sum, one) => sum + this.counts(one), 0)};
-      this.tellChoices(told.choices);
-      if (first.length > come.length) this.toast('Someone else is looking at this plate now.');
-      if (this.list[0] !== before || !this.shown) this.show();
-      else this.tellAround();
-    }
-
-    counts(one) {
-      if (SETTLES.includes(one.kind)) return 1;
-      return one.kind === 'undo' && SETTLES.includes(one.undid) ? -1 : 0;
-    }
-
-    push(entry) {
-      this.progress.done += this.counts(entry);
-      return outbox.push(entry);
-    }
-
-    sent() {
-      const line = this.of('.vd-plates-saved'), waiting = outbox.entries.length;
-      line.classList.toggle('vd-unsure', Boolean(outbox.problem));
-      line.dataset.waiting = waiting;
-      if (!waiting) line.textContent = this.done.length ? 'All saved' : '';
-      else if (outbox.problem) line.textContent = `${outbox.problem} ${waiting} waiting, kept in this browser and sent again.`;
-      else line.textContent = `Saving ${waiting}`;
-      if (!waiting && this.visible && this.list.length < ENOUGH) this.fill();
     }
 
     // ---- what a person says ----
 
-    spent() { return Math.min(Math.round((performance.now() - this.began) / 10) / 100, 86_400); }
-
-    settle(kind, text) {
-      const item = this.current;
-      if (!item) return;
-      const client = this.push({item: item.id, kind, seconds: this.spent(), ...(text ? {text} : {})});
-      this.done.push({client, item: item.id, kind, text: text ?? (kind === 'skip' ? 'skipped' : kind)});
-      this.drafts.set(item.id, this.cells);
-      this.toast(kind === 'answer' ? text : kind === 'skip' ? 'Skipped' : kind[0].toUpperCase() + kind.slice(1), true);
-      this.list.shift();
-      this.show();
-      if (this.list.length < ENOUGH) this.fill();
+    settle(kind, says, more) {
+      if (this.current) this.drafts.set(this.current.id, this.cells);
+      super.settle(kind, says, more);
     }
 
     accept() {
-      const text = this.cells.join('');
-      if (text) this.settle('answer', text);
+      const text = this.cells?.join('');
+      if (text) this.settle('answer', text, {text});
       else if (this.current) this.hint('Nothing is written. Alt X says it is not readable, Alt N that there is no plate.');
-    }
-
-    async undo(last = this.done.pop()) {
-      if (!last) {
-        const told = await outbox.ask('plates_history', {count: 20});
-        last = Array.isArray(told) && told.find((one) => !this.undone.has(one.client));
-      }
-      if (!last) {
-        this.toast('There is nothing to undo.');
-        return;
-      }
-      this.undone.add(last.client);
-      this.push({item: last.item, kind: 'undo', undoes: last.client, undid: last.kind});
-      this.toast('Undone');
-      if (last.kind === 'corners') {
-        if (last.was && this.current?.id === last.item) this.look(last.was, false);
-        return;
-      }
-      this.list = this.list.filter((id) => id !== last.item);
-      if (this.items.has(last.item)) {
-        this.list.unshift(last.item);
-        this.show();
-      } else this.fill({first: [last.item]});
-    }
-
-    async look(corners, says = true) {
-      const item = this.current, was = item.corners;
-      item.corners = corners;
-      this.drawCorners();
-      const told = await outbox.ask('plates_look', {item: item.id, corners});
-      if (!told || told.error) {
-        item.corners = was;
-        if (item === this.current) this.drawCorners();
-        this.toast(told?.error ?? 'The server does not answer. The corners stay where they were.');
-        return;
-      }
-      if (says) {
-        const client = this.push({item: item.id, kind: 'corners', corners});
-        this.done.push({client, item: item.id, kind: 'corners', was});
-      }
-      Object.assign(item, told);
-      if (item !== this.current) return;
-      this.of('.vd-plates-front').src = item.picture;
-      this.cells = this.cells.map((own, place) => (this.typed[place] ? own : item.slots[place]?.[0][0] ?? ''));
-      this.drawCells();
     }
 
     // ---- what is shown ----
 
-    show() {
-      const item = this.current;
-      this.shown = item !== undefined;
-      this.of('.vd-plates-desk').hidden = !item;
-      if (!item) {
-        this.say(this.filling || outbox.entries.length ? 'Getting the next plate.'
-          : 'No plate is left here. Change the filter, or send one from a card in Recognise.');
-        this.tellAround();
-        return;
-      }
-      this.of('.vd-plates-says').hidden = true;
+    nothing() { return 'No plate is left here. Change the filter, or send one from a card in Recognise.'; }
+
+    draw(item) {
       const read = this.inputs.map((_, place) => item.slots[place]?.[0][0] ?? '');
       const own = this.drafts.get(item.id) ?? (item.said ? this.inputs.map((_, place) => item.said[place] ?? '') : read);
       this.cells = [...own];
       this.typed = own.map((character, place) => character !== read[place]);
-      this.began = performance.now();
       this.of('.vd-plates-front').src = item.picture;
       this.drawView('.vd-plates-near', item.near, true);
       this.drawView('.vd-plates-around', item.around, false);
@@ -203,8 +43,12 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       this.drawCells();
       const sureness = this.inputs.map((_, place) => item.slots[place]?.[0][1] ?? 0);
       this.place = sureness.indexOf(Math.min(...sureness));
-      this.focusCell(this.place);
-      this.tellAround();
+    }
+
+    drawAmended(item) {
+      this.of('.vd-plates-front').src = item.picture;
+      this.cells = this.cells.map((own, place) => (this.typed[place] ? own : item.slots[place]?.[0][0] ?? ''));
+      this.drawCells();
     }
 
     drawCells() {
@@ -276,10 +120,10 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
         CORNERS.forEach((name, corner) => svg.append(make('g', {tabindex: 0, role: 'button', 'data-corner': corner, 'aria-label': `${name} corner: arrow keys move it`},
           make('circle', {r: 7 * unit, class: 'vd-reach'}), make('circle', {r: 1.8 * unit}))));
       }
-      this.drawCorners();
+      this.drawPlace();
     }
 
-    drawCorners() {
+    drawPlace() {
       const points = this.current.corners;
       for (const polygon of this.root.querySelectorAll('.vd-plates-views polygon')) {
         polygon.setAttribute('points', points.map((point) => point.join(',')).join(' '));
@@ -289,63 +133,14 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       }
     }
 
-    say(sentence, failed = false) {
-      const line = this.of('.vd-plates-says');
-      Object.assign(line, {hidden: false, textContent: sentence});
-      line.classList.toggle('vd-error', failed);
-    }
-
-    toast(sentence, undoes = false) {
-      const toast = this.of('.vd-plates-toast');
-      toast.replaceChildren(make('span', {}, sentence));
-      if (undoes) toast.append(make('button', {type: 'button', 'data-plates': 'undo'}, 'Undo'));
-      clearTimeout(this.toasting);
-      this.toasting = setTimeout(() => toast.replaceChildren(), TOAST_MS);
-    }
-
-    tellAround() {
-      const {done, total} = this.progress, bar = this.of('.vd-plates-progress progress');
-      [bar.max, bar.value] = [Math.max(total, 1), done];
-      const pace = this.pace?.answers ? `, ${this.pace.answers} yours` + (this.pace.median_s ? `, ${this.pace.median_s.toFixed(1)} s each` : '') : '';
-      this.of('.vd-plates-progress span').textContent = `${done} of ${total} plates${pace}`;
-      const part = (kind, item, text) => make('li', {class: kind, ...(kind === 'vd-now' ? {'aria-current': 'true'} : {})},
-        make('img', {src: item?.picture ?? '', alt: ''}), make('span', {}, text || '\u2013'));
-      const before = this.done.filter((one) => one.kind !== 'corners').slice(-3);
-      this.of('.vd-plates-strip').replaceChildren(
-        ...before.map((one) => part('vd-before', this.items.get(one.item), `${one.kind === 'answer' ? '\u2713 ' : ''}${one.text}`)),
-        ...this.list.slice(0, 4).map((id, place) => part(place ? 'vd-after' : 'vd-now', this.items.get(id), this.items.get(id).text)),
-      );
-    }
-
-    tellChoices(choices) {
-      for (const [name, values] of [['source', choices.sources], ['layout', choices.layouts], ['length', choices.lengths]]) {
-        const menu = this.of(`[data-filter=${name}]`), chosen = menu.value;
-        menu.replaceChildren(make('option', {value: ''}, 'all'), ...values.map((value) => make('option', {value}, value)));
-        menu.value = chosen;
-      }
-    }
-
-    async tellHistory() {
-      const list = this.of('.vd-plates-history ol'), told = await outbox.ask('plates_history', {count: 50});
-      if (!Array.isArray(told)) { list.replaceChildren(make('li', {}, told?.error ?? 'The server does not answer.')); return; }
-      list.replaceChildren(...told.map((one) => {
-        const says = one.kind === 'answer' ? (one.before === one.value ? `${one.value} as read` : `${one.before || '\u2013'} \u2192 ${one.value}`) : one.kind;
-        return make('li', {}, make('time', {datetime: one.at}, new Date(one.at).toLocaleTimeString()), make('span', {}, says),
-          make('button', {type: 'button', 'data-again': one.item}, 'Look again'));
-      }));
-      if (!told.length) list.append(make('li', {}, 'Nothing yet.'));
-    }
-
-    async export(button) {
-      button.disabled = true;
-      const told = await outbox.ask('plates_export', {kind: button.dataset.export}, EXPORT_MS);
-      button.disabled = false;
-      if (!told || told.error) { this.toast(told?.error ?? 'The server does not answer. Try again.'); return; }
-      const bytes = Uint8Array.from(atob(told.content), (letter) => letter.charCodeAt(0));
-      vehicleDemo.download(new Blob([bytes]), told.name);
+    inWords(one) {
+      if (one.kind !== 'answer') return one.kind;
+      return one.before === one.value ? `${one.value} as read` : `${one.before || '\u2013'} \u2192 ${one.value}`;
     }
 
     // ---- keys, touch, pointer ----
+
+    focus() { this.focusCell(this.place); }
 
     focusCell(place) {
       this.place = Math.min(Math.max(place ?? 0, 0), this.inputs.length - 1);
@@ -378,41 +173,27 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       this.focusCell(this.place);
     }
 
-    command(name) {
-      const commands = {
-        accept: () => this.accept(), skip: () => this.settle('skip'), unreadable: () => this.settle('not readable'),
-        none: () => this.settle('no plate'), undo: () => this.undo(),
+    takes(target) { return this.inputs.includes(target); }
+
+    commands() {
+      return {
+        accept: () => this.accept(), unreadable: () => this.settle('not readable', 'not readable'), none: () => this.settle('no plate', 'no plate'),
       };
-      commands[name]();
     }
 
-    key(event) {
-      if (!this.visible || event.ctrlKey || event.metaKey || event.isComposing) return;
-      const target = event.target instanceof Element ? event.target : document.body;
-      const cell = this.inputs.includes(target), corner = target.closest('[data-corner]');
-      if (!cell && target.closest('input, select, textarea, [contenteditable=true], dialog')) return;
-      if (!cell && target !== document.body && !this.root.contains(target)) return;
-      const act = this.meant(event, target, corner);
-      if (!act) return;
-      event.preventDefault();
-      event.stopPropagation();
-      act();
-    }
-
-    meant(event, target, corner) {
-      const {key, code} = event, once = (act) => (event.repeat ? () => {} : act);
+    meant(event, target) {
+      const {key, code} = event, corner = target.closest('[data-corner]');
       if (event.altKey) {
-        const commands = {KeyZ: 'undo', KeyX: 'unreadable', KeyN: 'none'};
+        const commands = {KeyZ: 'undo', KeyY: 'redo', KeyX: 'unreadable', KeyN: 'none'};
         if (code === 'KeyC') return () => this.of('[data-corner]')?.focus();
-        return commands[code] && once(() => this.command(commands[code]));
+        return commands[code] && this.once(event, commands[code]);
       }
-      if (key === '?') return () => this.of('.vd-plates-keys').classList.toggle('vd-all');
       if (corner && key.startsWith('Arrow')) return () => this.nudge(corner.dataset.corner, key, event.shiftKey ? 8 : 1);
-      if (corner && key === 'Escape') return () => this.focusCell(this.place);
-      if (key === 'Escape') return once(() => this.command('skip'));
+      if (corner && key === 'Escape') return () => this.focus();
+      if (key === 'Escape') return this.once(event, 'skip');
       // A focused button keeps its own keys.
       if (target.closest('button, summary') && (key === 'Enter' || key === ' ')) return null;
-      if (key === 'Enter') return once(() => this.command('accept'));
+      if (key === 'Enter') return this.once(event, 'accept');
       if (!this.current) return null;
       const moves = {ArrowLeft: this.place - 1, ArrowRight: this.place + 1, Home: 0, End: this.inputs.length - 1};
       if (key in moves) return () => this.focusCell(moves[key]);
@@ -435,7 +216,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       const [x1, , x2] = this.current.near.box, step = by * (x2 - x1) / 200;
       const [x, y] = this.current.corners[corner];
       const [dx, dy] = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]}[key];
-      this.look(this.moved(corner, x + dx * step, y + dy * step));
+      this.amend(this.moved(corner, x + dx * step, y + dy * step));
     }
 
     drag(event) {
@@ -446,7 +227,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
         const point = at(moving);
         item.corners = was;  // from where it was taken up
         item.corners = this.moved(handle.dataset.corner, x + point.x - start.x, y + point.y - start.y);
-        this.drawCorners();
+        this.drawPlace();
       };
       event.preventDefault();
       handle.setPointerCapture(event.pointerId);
@@ -455,13 +236,13 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
         handle.removeEventListener('pointermove', move);
         const corners = item.corners;
         item.corners = was;
-        if (item === this.current && corners !== was) this.look(corners);
+        if (item === this.current && corners !== was) this.amend(corners);
         this.focusCell(this.place);
       }, {once: true});
     }
 
     listen() {
-      document.addEventListener('keydown', (event) => this.key(event), true);
+      super.listen();
       this.inputs.forEach((input, place) => {
         input.addEventListener('focus', () => { this.place = place; input.select(); if (this.current) this.hint(); });
         // Keys of a touch keyboard come as text alone.
@@ -473,77 +254,17 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
           else input.value = this.cells[place];
         });
       });
-      this.root.addEventListener('pointerdown', (event) => {
-        if (event.target.closest('[data-corner]')) this.drag(event);
-        else if (event.target.closest('.vd-likely, .vd-plates-commands, .vd-plates-toast')) event.preventDefault();  // the focus stays
-      });
+      this.root.addEventListener('pointerdown', (event) => { if (event.target.closest('[data-corner]')) this.drag(event); });
       this.root.addEventListener('click', (event) => {
-        const button = event.target.closest('button');
-        if (!button) return;
-        const {likely, plates, again} = button.dataset;
-        if (likely !== undefined) this.write(this.inputs.indexOf(button.closest('.vd-slot').querySelector('input')), likely);
-        if (button.dataset.export) this.export(button);
-        if (plates) { this.command(plates); this.focusCell(this.place); }
-        if (again) { this.fill({first: [Number(again)]}); this.root.scrollIntoView({block: 'start'}); }
+        const button = event.target.closest('[data-likely]');
+        if (button) this.write(this.inputs.indexOf(button.closest('.vd-slot').querySelector('input')), button.dataset.likely);
       });
-      this.root.addEventListener('change', (event) => {
-        const name = event.target.dataset.filter;
-        if (!name) return;
-        const value = event.target.value;
-        this.chosen = {...this.chosen, [name]: value === '' ? null : name === 'length' ? Number(value) : value};
-        [this.list, this.shown] = [[], false];
-        this.turn += 1;
-        this.show();
-        this.fill({afresh: true});
-      });
-      this.of('.vd-plates-history').addEventListener('toggle', (event) => { if (event.target.open) this.tellHistory(); });
     }
   }
 
-  // Of an element that is in the page before any tab is opened.
-  function plateServer(server) {
-    outbox = new vehicleDemo.Outbox(server);
-    // The page was loaded again, by its visitor or because the server was started again: back to where it was.
-    if (stored('sessionStorage', OPEN)) open();
-  }
-
   function mountPlates(element) {
-    desk = new PlateDesk(element.querySelector('.vd-plates'));
+    new PlateDesk(element.querySelector('.vd-plates')).begin();
   }
 
-  function open(then = () => {}) {
-    const began = performance.now();
-    (function wait() {
-      vehicleDemo.selectTab('plates');
-      if (desk?.visible) then();
-      else if (performance.now() - began < OPENS_MS) setTimeout(wait, 100);
-    })();
-  }
-
-  function plateReady(said) {
-    if (said?.error) { alertOf(said.error); return; }
-    open(() => {
-      desk.of('[data-back]').hidden = false;
-      desk.fill({first: [said.item]});
-      window.scrollTo({top: 0});
-    });
-  }
-
-  // Beside the card whose button was pressed.
-  function alertOf(sentence) {
-    const line = make('p', {class: 'vd-unsure', role: 'alert'}, sentence);
-    vehicleDemo.plateAsked.card.querySelectorAll('[role=alert]').forEach((old) => old.remove());
-    vehicleDemo.plateAsked.card.append(line);
-  }
-
-  document.addEventListener('click', (event) => {
-    const button = event.target instanceof Element && event.target.closest('[data-read-plate]');
-    if (!button) return;
-    const card = button.closest('.vd-card'), answer = JSON.parse(card.closest('.vd-cards').dataset.answer);
-    const asked = {box: answer.vehicles[card.dataset.vehicle].box};
-    Object.defineProperty(asked, 'card', {value: card});  // not sent
-    vehicleDemo.plateAsked = asked;
-    vehicleDemo.send('plate');
-  });
-  return {plateServer, mountPlates, plateReady, plateAsked: null};
+  return {mountPlates};
 })());

@@ -1,0 +1,171 @@
+"""Many pictures at once into the review queue: uploaded pictures, zip and parquet files, or the example photos."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from vehicle_demo.annotation.store import StoreError
+from vehicle_demo.gallery.building import Progress
+from vehicle_demo.gallery.gallery import Gallery, GalleryError
+from vehicle_demo.gallery.sources import SUFFIXES, Source, open_files
+from vehicle_demo.recognition import CheckpointError, ImageError, Recognizer, Vehicle, open_image
+from vehicle_demo.ui.cards import message_html
+from vehicle_demo.ui.filling import said_html
+from vehicle_demo.ui.intake import new_vehicles, unsure
+from vehicle_demo.ui.labels import Labels
+from vehicle_demo.ui.people import NotAllowedError, person_of
+from vehicle_demo.ui.ranklist import progress_html
+from vehicle_demo.ui.services import Services
+
+_BATCH = 8
+_STOPPED = "Stopped. What was added is kept; the rest is added when it is begun again."
+
+
+def build(services: Services) -> None:
+    """The accordion under the desk."""
+
+    def run(sources: list[Source], everything: bool) -> Iterator[str]:
+        bad: list[tuple[str, str]] = []
+        added = known = 0
+        try:
+            recognizer = services.recognizer()
+            gallery = services.galleries.gallery(recognizer)
+            for source in sources:
+                progress = Progress(source.total)
+                for progress in take_in(services.labels, recognizer, gallery, source, everything):
+                    yield progress_html(progress)
+                added, known, bad = added + progress.added, known + progress.known, [*bad, *progress.bad]
+        # A table may be damaged in its middle: each library has its own exception for that.
+        except (GalleryError, CheckpointError, StoreError, OSError, ValueError) as error:
+            yield said_html(f"{error} What was added before is kept.", bad, "alert")
+            return
+        more = f" {known:,} pictures were there already." if known else ""
+        yield said_html(f"{added:,} vehicles added to the queue.{more}", bad, "status")
+
+    def on_files(files: list[str] | None, everything: bool, request: gr.Request) -> Iterator[str]:
+        try:
+            person_of(request)
+            if not files:
+                raise GalleryError("Choose pictures, a .zip or a .parquet file first.")
+            sources = open_files([Path(path) for path in files])
+        except (NotAllowedError, GalleryError) as error:
+            yield message_html(str(error), "error")
+            return
+        yield from run(sources, everything)
+
+    def on_examples(everything: bool, request: gr.Request) -> Iterator[str]:
+        try:
+            person_of(request)
+        except NotAllowedError as error:
+            yield message_html(str(error), "error")
+            return
+        yield from run(open_files(list(services.examples)), everything)
+
+    with gr.Accordion("Add pictures", open=False, elem_id="vd-importing"):
+        files = gr.File(
+            file_count="multiple",
+            file_types=[*sorted(SUFFIXES), ".zip", ".parquet"],
+            label="Pictures, .zip or .parquet",
+            height=168,
+            elem_id="vd-importing-files",
+        )
+        everything = gr.Checkbox(False, label="All vehicles, also those that the model is sure of")
+        with gr.Row():
+            start = gr.Button("Add to the queue", variant="primary")
+            examples = gr.Button("Add the example photos")
+            stop = gr.Button("Cancel")
+        said = gr.HTML("", elem_id="vd-importing-said")
+        shared: dict[str, Any] = {
+            "outputs": said,
+            "concurrency_id": "filling",
+            "concurrency_limit": 2,
+            "show_progress": "hidden",
+            "api_visibility": "private",
+        }
+        runs: list[Any] = [
+            start.click(on_files, [files, everything], **shared),
+            examples.click(on_examples, everything, **shared),
+        ]
+        for one in runs:
+            one.then(None, js="() => { vehicleDemo.refill('review'); }", api_visibility="private")
+        stop.click(
+            lambda: said_html(
+                "Stopped. What was added is kept; the rest is added when it is begun again.", [], "status"
+            ),
+            None,
+            said,
+            cancels=runs,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+
+def take_in(
+    labels: Labels, recognizer: Recognizer, gallery: Gallery | None, source: Source, everything: bool = False
+) -> Iterator[Progress]:
+    """Put a source's vehicles into the queue, saying how far it is after each batch; stop by not asking for the next.
+
+    What is added stays: one that was stopped or killed goes on where it was, as pictures whose vehicles are in the
+    queue are passed over. Pictures that cannot be read are listed and passed over.
+
+    Args:
+        everything: also vehicles that the model is sure of.
+
+    Raises:
+        StoreError: the queue cannot be written.
+    """
+    began = time.monotonic()
+    progress = Progress(source.total)
+    left = source.entries()
+    while entries := list(islice(left, _BATCH)):
+        contents: list[bytes] = []
+        images: list[Image.Image] = []
+        bad = list(progress.bad)
+        known = 0
+        for entry in entries:
+            try:
+                content = entry.read()
+                if content in contents or labels.store().holds_vehicles(hashlib.sha256(content).hexdigest()):
+                    known += 1
+                    continue
+                images.append(open_image(content))
+                contents.append(content)
+            except (ImageError, OSError) as error:
+                bad.append((entry.name, str(error)))
+        new = [
+            one
+            for content, vehicles in zip(contents, _found(recognizer, source, images), strict=True)
+            for one in new_vehicles(
+                recognizer,
+                content,
+                [v for v in vehicles if everything or unsure(v, recognizer.checkpoint.thresholds)],
+                gallery,
+                source.name,
+            )
+        ]
+        labels.store().add(new)
+        progress = replace(
+            progress,
+            done=progress.done + len(entries),
+            added=progress.added + len(new),
+            known=progress.known + known,
+            bad=tuple(bad),
+            seconds=time.monotonic() - began,
+        )
+        yield progress
+
+
+def _found(recognizer: Recognizer, source: Source, images: list[Image.Image]) -> list[tuple[Vehicle, ...]]:
+    if source.single:
+        return [(vehicle,) for vehicle in recognizer.describe_batch(images)]
+    shown = recognizer.checkpoint.thresholds.detection
+    return [found.above(shown).vehicles for found in recognizer.recognize_batch(images)]
