@@ -33,7 +33,7 @@ def part_of(encoded: bytes) -> str:
 
 def write_corrections(folder: Path, rows: Sequence[Said]) -> Path:
     """Write `data/{train,validation,test}.parquet` with the columns of the contract."""
-    names = {task: sorted({row.truth[task] for row in rows} - {None}) for task in TASKS}
+    names = {task: sorted({name for row in rows if (name := row.truth[task])}) for task in TASKS}
     features = {"image": {"_type": "Image"}, **{t: {"names": n, "_type": "ClassLabel"} for t, n in names.items()}}
     word = pa.string()
     schema = pa.schema(

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_tools.readers import parquet
+from data_tools.readers.picture import Picture
 from tests.retraining.files import Said, write_corrections
 from vehicle_demo.recognition import Recognizer, open_image
 from vehicle_demo.recognition.heads import Head, Heads
@@ -87,11 +88,11 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Loop:
     """Photos of six models, which are withheld: from the heads that answer, from the replay and from the hold-out."""
     if not (REAL / "cars196.parquet").exists():
         pytest.skip(f"The real pictures are not here: {REAL}")
-    by_model = defaultdict(list)
+    by_model: dict[str, list[Picture]] = defaultdict(list)
     for picture in parquet.read(REAL, "cars196"):
-        if picture.split == "train":
+        if picture.split == "train" and picture.model:
             by_model[picture.model].append(picture)
-    withheld = [name for name in sorted(by_model) if name is not None][::33]
+    withheld = sorted(by_model)[::33]
     chosen = [picture for name in withheld for picture in by_model[name]][:RELABELLED]
     said = [
         Said(

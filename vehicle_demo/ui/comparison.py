@@ -109,7 +109,8 @@ def verdict_html(version: Version | None, comparison: Comparison | None, state: 
         else ""
     )
     return (
-        f'<p class="vd-retrain-verdict"><span class="{mark}" aria-hidden="true">{sign}</span> {escape(comparison.verdict)}</p>'
+        f'<p class="vd-retrain-verdict"><span class="{mark}" aria-hidden="true">{sign}</span> '
+        f"{escape(comparison.verdict)}</p>"
         f"{decision}{tables}{listed}{_classes('Got better', comparison.improved)}"
     )
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from vehicle_demo.annotation.corrections import write_dataset
 from vehicle_demo.home import home as data_home
 from vehicle_demo.recognition import CheckpointError, Recognizer, load_checkpoint
-from vehicle_demo.recognition.heads import TENSORS, Heads
+from vehicle_demo.recognition.heads import Heads
 from vehicle_demo.retraining.job import Jobs
 from vehicle_demo.retraining.retrain import versions_of
 from vehicle_demo.retraining.versions import Versions
@@ -75,8 +74,7 @@ class Services:
 
     def corrections(self, folder: Path) -> None:
         """Write what people said of vehicles into a folder, to retrain on. Raises StoreError."""
-        labels = self.recognizer().checkpoint.labels
-        write_dataset(self.labels.store(), folder, {task: getattr(labels, f"{task}s") for task in TENSORS})
+        self.labels.write_corrections(self.recognizer(), folder)
 
     def versions(self, name: str | None = None) -> Versions:
         """The versions of a menu entry's heads. Raises CheckpointError as `recognizer` does."""
