@@ -41,6 +41,7 @@ def evaluate(recognizer: Any, data: Path, split: str, limit: int | None = None) 
     """All figures by task; tasks without pictures are left out."""
     from data_tools.evaluation.attributes import evaluate_attributes
     from data_tools.evaluation.detection import evaluate_detection
+    from data_tools.evaluation.drawn import evaluate_drawn
     from data_tools.evaluation.open_set import evaluate_open_set
     from data_tools.evaluation.plates import evaluate_plate_photos, evaluate_plates
     from data_tools.evaluation.reid import evaluate_reid
@@ -52,6 +53,7 @@ def evaluate(recognizer: Any, data: Path, split: str, limit: int | None = None) 
         "plates": evaluate_plates,
         "plates_photos": evaluate_plate_photos,
         "open_set": evaluate_open_set,
+        "drawn": evaluate_drawn,
     }
     found = {name: measure(recognizer, data, split, limit) for name, measure in tasks.items()}
     return {name: figures for name, figures in found.items() if figures is not None}

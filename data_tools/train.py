@@ -52,7 +52,8 @@ def run(args: argparse.Namespace) -> None:
         data = TrainingData(folders, args.cache, config.seed, feature_teacher=teacher)
     labels = data.labels
     torch.manual_seed(config.seed)
-    sizes: dict[str, Any] = {name: len(getattr(labels, name)) for name in ("categories", "types", "makes", "models")}
+    outputs = ("categories", "types", "makes", "models", "colours")
+    sizes: dict[str, Any] = {name: len(getattr(labels, name)) for name in outputs}
     model = VehicleDINO(replace(PRESETS[config.preset], **sizes), pretrained=config.pretrained_backbone)
     if config.start is not None:
         start_from(model, load(read_from_git(config.start)))

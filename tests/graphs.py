@@ -77,6 +77,8 @@ def write_graph(
         "reid_embeds": embedding,
         "ocr_logits": slots_of(text)[None],
     }
+    if "colours" in counts:
+        constants["colours"] = np.eye(1, counts["colours"], 1, dtype=np.float32) * 6
     if plate is not None:
         constants |= {
             "attribute_features": np.ones((1, 32), np.float32),
@@ -118,7 +120,7 @@ def write_graph(
 def write_checkpoint(folder: Path, **settings: object) -> Path:
     """A checkpoint folder of our own kind: one vehicle in the middle with a plate, and names for everything."""
     folder.mkdir(parents=True, exist_ok=True)
-    counts = {"categories": 6, "types": 4, "makes": 5, "models": 7}
+    counts = {"categories": 6, "types": 4, "makes": 5, "models": 7, "colours": 3}
     write_graph(
         folder / "model.onnx",
         boxes=[(0.5, 0.5, 0.5, 0.5)],

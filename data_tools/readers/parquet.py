@@ -123,7 +123,7 @@ def _drawn_vehicles(row: dict) -> Iterator[Picture]:
         if share < _DRAWN_VISIBLE or min(box[2] * width, box[3] * height) < _DRAWN_SIDE:
             continue
         common = _common(row, "drawn") | {"path": f"{row['image']['path']} {number}"}
-        names = {name: row[f"{name}s"][number] for name in ("type", "make", "model")}
+        names = {name: row[f"{name}s"][number] for name in ("type", "make", "model", "colour")}
         seen_by = {"vehicle_id": str(row["vehicle_ids"][number]), "camera_id": row["camera_id"]}
         yield Picture(**common, **names, **seen_by, window=tuple(box))
 

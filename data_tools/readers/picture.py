@@ -46,6 +46,7 @@ class Picture:
     type: str | None = None
     make: str | None = None
     model: str | None = None
+    colour: str | None = None
     vehicle_id: str | None = None
     camera_id: str | None = None
     plate_text: str | None = None

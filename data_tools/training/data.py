@@ -230,6 +230,7 @@ class TrainingData:
             "type": torch.tensor([number_of(known.types, p.type) for p in pictures]),
             "make": torch.tensor([number_of(known.makes, p.make) for p in pictures]),
             "model": torch.tensor([number_of(known.models, p.model) for p in pictures]),
+            "colour": torch.tensor([number_of(known.colours, p.colour) for p in pictures]),
             "teacher": torch.stack([self._teacher.get((p.source, p.path), blank) for p in pictures]),
             "plate": torch.tensor([plate_slots(p.plate_text) for p in pictures]),
         }

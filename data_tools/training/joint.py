@@ -22,6 +22,7 @@ _WEIGHTS = {
     "type": 1.0,
     "make": 1.0,
     "model": 1.5,
+    "colour": 0.5,
     "reid": 4.0,
     "identity": 1.0,
     "plate": 1.0,

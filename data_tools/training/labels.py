@@ -24,6 +24,7 @@ class Labels:
     types: tuple[str, ...]
     makes: tuple[str, ...]
     models: tuple[str, ...]
+    colours: tuple[str, ...] = ()
     drawn: tuple[str, ...] = ()
 
 
@@ -45,7 +46,12 @@ def labels_of(vehicles: Sequence[Picture], drawn: Sequence[Picture] = ()) -> Lab
     if both := set(makes + models) & set(drawn_makes + drawn_models):
         raise ValueError(f"The drawn fleet has names of real vehicles: {', '.join(sorted(both))}.")
     return Labels(
-        _CATEGORIES, tuple(sorted(types)), makes + drawn_makes, models + drawn_models, drawn_makes + drawn_models
+        categories=_CATEGORIES,
+        types=tuple(sorted(types)),
+        makes=makes + drawn_makes,
+        models=models + drawn_models,
+        colours=_names([*vehicles, *drawn], "colour"),
+        drawn=drawn_makes + drawn_models,
     )
 
 

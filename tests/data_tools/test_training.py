@@ -203,6 +203,7 @@ def test_the_drawn_fleet_teaches_names_and_identities_of_its_own(tmp_path: Path)
     assert batch.images.shape == (2 + 2 + 4, 3, 64, 64) and batch.scenes == 2
     assert batch.labels["make"][4:].tolist() == [2] * 4 and batch.labels["model"][4:].tolist() == [3] * 4
     assert torch.equal(batch.labels["vehicle"][4::2], batch.labels["vehicle"][5::2])
+    assert data.labels.colours == ("red",) and batch.labels["colour"].tolist() == [-1] * 4 + [0] * 4
     # What is too small or too hidden to be told is a box to find and no name to learn.
     assert len(data.drawn_pairs.array) == 6 and len(data.drawn_pairs) == 2
     assert all(len(picture.boxes) == 4 + 1 for picture in data.scenes.pictures)

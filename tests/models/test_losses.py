@@ -67,6 +67,7 @@ def described(count: int) -> dict[str, torch.Tensor]:
         "vehicle_types": torch.zeros(count, 4),
         "makes": torch.zeros(count, 5),
         "models": torch.zeros(count, 6),
+        "colours": torch.zeros(count, 3),
         "reid_embeds": torch.nn.functional.normalize(torch.ones(count, 256), dim=1),
         "ocr_logits": torch.zeros(count, 8, 37),
     }
@@ -79,6 +80,7 @@ def test_each_task_counts_only_its_labelled_pictures() -> None:
         "type": torch.tensor([1, -1, -1]),
         "make": torch.tensor([-1, -1, -1]),
         "model": torch.tensor([2, 3, -1]),
+        "colour": torch.tensor([-1, -1, 2]),
         "teacher": teacher,
         "plate": torch.full((3, 8), -1),
         "other": torch.arange(3),
@@ -89,6 +91,7 @@ def test_each_task_counts_only_its_labelled_pictures() -> None:
     assert losses["type"] == pytest.approx(math.log(4))
     assert losses["make"] == 0
     assert losses["model"] == pytest.approx(math.log(6))
+    assert losses["colour"] == pytest.approx(math.log(3))
     assert losses["reid"] == pytest.approx(2, abs=1e-5)  # opposite to the teacher's
     assert losses["plate"] == pytest.approx(math.log(37), rel=1e-5)
 
@@ -101,6 +104,7 @@ def test_a_mixed_picture_is_asked_for_both_names_by_their_shares() -> None:
         "type": unknown,
         "make": unknown,
         "model": torch.tensor([0, 2]),
+        "colour": unknown,
         "teacher": torch.zeros(2, 256),
         "plate": torch.full((2, 8), -1),
         "other": torch.tensor([1, 1]),

@@ -43,11 +43,18 @@ def test_answer_has_the_contracts_keys(tmp_path: Path) -> None:
     assert set(answer) == {"checkpoint", "heads_version", "image", "timings_ms", "vehicles"}
     assert answer["image"] == {"width": 200, "height": 100}
     (vehicle,) = answer["vehicles"]
-    assert set(vehicle) == {"box", "category", "type", "make", "model", "novelty", "plate", "embedding"}
+    assert set(vehicle) == {"box", "category", "type", "make", "model", "novelty", "plate", "embedding", "colour"}
+    assert [scored["label"] for scored in vehicle["colour"]] == ["colour b", "colour a", "colour c"]
     assert vehicle["category"]["label"] == "suv"
     assert vehicle["plate"]["text"] == "AB12" and len(vehicle["plate"]["characters"]) == 4
     # The crop is the box widened by 5 %: 45..155 x 22.5..77.5; the plate lies at (0.5, 0.7) of it, 0.3 x 0.1.
     assert vehicle["plate"]["box"] == pytest.approx([83.5, 58.2, 116.5, 63.8], abs=0.2)
+
+
+def test_a_graph_that_knows_no_colours_tells_none(tmp_path: Path) -> None:
+    graph = write_graph(tmp_path / "m.onnx", [(0.5, 0.5, 0.5, 0.5)], [0.9])
+    (vehicle,) = Recognizer.from_checkpoint(graph).recognize(GREY).to_dict()["vehicles"]
+    assert vehicle["colour"] == [] and len(vehicle["model"]) == 5
 
 
 def test_boxes_are_clipped_and_doubles_dropped(tmp_path: Path) -> None:

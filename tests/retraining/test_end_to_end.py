@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from data_tools.readers import parquet
 from data_tools.readers.picture import Picture
 from tests.retraining.files import Said, write_corrections
 from vehicle_demo.recognition import Recognizer, open_image
-from vehicle_demo.recognition.heads import Head, Heads
+from vehicle_demo.recognition.heads import Head
 from vehicle_demo.retraining.compare import ASIDE, HOLDOUT
 from vehicle_demo.retraining.retrain import Step, retrain, versions_of
 from vehicle_demo.retraining.shipped import BANK_FILE, Bank, built_in_heads, read_bank, write_bank
@@ -51,12 +51,20 @@ def answers(loop: Loop) -> list[dict]:
     return found
 
 
-def opened(home: Path, recognizer: Recognizer) -> Versions:
+def loop_of(home: Path, recognizer: Recognizer, said: Sequence[Said], withheld: Sequence[str]) -> Loop:
+    """What the fit starts from: heads to which the withheld makes and models never occur, promoted as a version."""
     versions = versions_of(home, recognizer)
     versions.folder.mkdir(parents=True)
     FEATURES.mkdir(parents=True, exist_ok=True)
     (versions.folder / "features").symlink_to(FEATURES)
-    return versions
+    heads = {}
+    for task, head in built_in_heads(recognizer.checkpoint).items():
+        kept = [place for place, name in enumerate(head.names) if name not in withheld]
+        heads[task] = Head(tuple(head.names[place] for place in kept), head.weight[kept], head.bias[kept])
+    before = versions.add(heads, About("built-in", "", {}, {}, "ada")).name
+    versions.promote(before, "ada", "built-in")
+    pictures = [one.encoded for one in said[:2]]
+    return Loop(recognizer, versions, before, write_corrections(home / "corrections", said), pictures)
 
 
 def whole(encoded: bytes) -> tuple[float, float, float, float]:
@@ -66,7 +74,7 @@ def whole(encoded: bytes) -> tuple[float, float, float, float]:
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Loop:
-    """Drawn vehicles, whose makes and models are made up: the shipped heads know none of them.
+    """Drawn vehicles, whose makes and models are made up; where the shipped heads know some, those are withheld.
 
     Models are named without their year, and only where there are pictures enough of one to learn it.
     """
@@ -77,10 +85,8 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Loop:
         family = row["model"].rsplit(" ", 1)[0]
         truth = {"type": row["type"], "make": row["make"], "model": family if families[family] >= 12 else None}
         said.append(Said(row["image"]["bytes"], whole(row["image"]["bytes"]), truth))
-    home = tmp_path_factory.mktemp("home")
     recognizer = Recognizer.from_checkpoint(SHIPPED)
-    corrections = write_corrections(home / "corrections", said)
-    return Loop(recognizer, opened(home, recognizer), "built-in", corrections, [one.encoded for one in said[:2]])
+    return loop_of(tmp_path_factory.mktemp("home"), recognizer, said, recognizer.checkpoint.labels.drawn)
 
 
 @pytest.fixture(scope="module")
@@ -103,15 +109,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Loop:
         for picture in chosen
     ]
     home = tmp_path_factory.mktemp("home")
-    recognizer = Recognizer.from_checkpoint(_without(home / "checkpoint", withheld))
-    versions = opened(home, recognizer)
-    heads = built_in_heads(recognizer.checkpoint)
-    kept = [place for place, name in enumerate(heads["model"].names) if name not in withheld]
-    model = Head(tuple(heads["model"].names[i] for i in kept), heads["model"].weight[kept], heads["model"].bias[kept])
-    before = versions.add(Heads("", {**heads.heads, "model": model}).heads, About("built-in", "", {}, {}, "ada")).name
-    versions.promote(before, "ada", "built-in")
-    corrections = write_corrections(home / "corrections", said)
-    return Loop(recognizer, versions, before, corrections, [one.encoded for one in said[:2]])
+    return loop_of(home, Recognizer.from_checkpoint(_without(home / "checkpoint", withheld)), said, withheld)
 
 
 def _without(folder: Path, withheld: list[str]) -> Path:

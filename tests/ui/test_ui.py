@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,16 @@ def test_csv_has_a_line_a_vehicle_and_runs_no_formula() -> None:
     rows = list(csv.DictReader(io.StringIO(to_csv(recognition(make="=1+1").to_dict()))))
     assert len(rows) == 1
     assert rows[0]["make"] == "'=1+1" and rows[0]["plate"] == "AB1" and float(rows[0]["x2"]) == 2500
+
+
+def test_a_colour_is_called_a_guess_and_left_out_where_none_is_told() -> None:
+    plain = recognition()
+    (vehicle,) = plain.vehicles
+    coloured = replace(plain, vehicles=(replace(vehicle, colour=(Scored("teal", 0.6), Scored("grey", 0.4))),))
+    html, without = (cards_html(IMAGE, found, Thresholds(), "n", KNOWN) for found in (coloured, plain))
+    assert "a guess" in html and "teal" in html and "60%" in html and "<h4>colour" not in without
+    rows = [next(csv.DictReader(io.StringIO(to_csv(found.to_dict())))) for found in (coloured, plain)]
+    assert [row["colour"] for row in rows] == ["teal", ""] and rows[0]["colour_score"] == "0.6"
 
 
 def test_the_menu_offers_every_precision_and_the_wanted_checkpoint_first(

@@ -1,4 +1,4 @@
-"""The heads that read one vehicle: body type, make, model, re-identification embedding and plate characters."""
+"""The heads that read one vehicle: body type, make, model, colour, re-identification embedding, plate characters."""
 
 from __future__ import annotations
 
@@ -16,11 +16,20 @@ class AttributeHeads(nn.Module):
     """Linear heads on one feature vector a picture, joined from the attribute query and the pooled backbone.
 
     The query sees where things are in the encoder's maps, the pooled feature sees everything once; the sum of both
-    projections is the graph's `attribute_features`, on which retraining fits new heads.
+    projections is the graph's `attribute_features`, on which retraining fits new heads. Without `colours` to name there
+    is no head for them.
     """
 
     def __init__(
-        self, query_width: int, pooled_width: int, features: int, types: int, makes: int, models: int, embedding: int
+        self,
+        query_width: int,
+        pooled_width: int,
+        features: int,
+        types: int,
+        makes: int,
+        models: int,
+        colours: int,
+        embedding: int,
     ) -> None:
         super().__init__()
         self.from_query = nn.Linear(query_width, features)
@@ -30,19 +39,21 @@ class AttributeHeads(nn.Module):
         self.types = nn.Linear(features, types)
         self.makes = nn.Linear(features, makes)
         self.models = nn.Linear(features, models)
+        self.colours = nn.Linear(features, colours) if colours else None
         self.embedding = nn.Linear(features, embedding)
 
     def forward(self, query: Tensor, pooled: Tensor) -> dict[str, Tensor]:
         """query (N, query_width), pooled (N, pooled_width) -> logits (N, K), `reid_embeds` (N, E) with unit L2 norm."""
         features = self.normalise(self.from_query(query) + self.from_pooled(pooled))
         dropped = self.dropout(features)
-        return {
+        described = {
             "attribute_features": features,
             "vehicle_types": self.types(dropped),
             "makes": self.makes(dropped),
             "models": self.models(dropped),
             "reid_embeds": F.normalize(self.embedding(dropped), dim=-1),
         }
+        return described if self.colours is None else {**described, "colours": self.colours(dropped)}
 
 
 class PlateHead(nn.Module):

@@ -121,17 +121,19 @@ class DetectionLoss(RTDetrLoss):
 def attribute_losses(
     described: dict[str, Tensor], labels: dict[str, Tensor], smoothing: float = 0.1
 ) -> dict[str, Tensor]:
-    """Cross-entropy of type, make and model, cosine distance to the teachers' embedding, and plate characters.
+    """Cross-entropy of type, make, model and colour, cosine distance to the teachers' embedding, plate characters.
 
     `described` as `VehicleDINO.describe` gives it, or `summarise`: then there is no `plate`. `labels` has `type`,
-    `make`, `model` (N,) int64 with -1 for unknown, `teacher` (N, 256) with zeros for unknown and `plate` (N, 8) int64
-    with -1 for slots that do not count; `other` (N,) int64, the row with which each picture is mixed (itself where it
-    is not), and `own` (N,) float32, the share of its own name in the loss. A task of which nothing is labelled gives
-    zero.
+    `make`, `model`, `colour` (N,) int64 with -1 for unknown, `teacher` (N, 256) with zeros for unknown and `plate`
+    (N, 8) int64 with -1 for slots that do not count; `other` (N,) int64, the row with which each picture is mixed
+    (itself where it is not), and `own` (N,) float32, the share of its own name in the loss. A task of which nothing is
+    labelled gives zero.
     """
-    names = {"type": "vehicle_types", "make": "makes", "model": "models"}
+    names = {"type": "vehicle_types", "make": "makes", "model": "models", "colour": "colours"}
     losses = {}
     for task, tensor in names.items():
+        if tensor not in described:
+            continue
         target = labels[task]
         parts = ((target, labels["own"]), (target[labels["other"]], 1 - labels["own"]))
         losses[task] = torch.stack(

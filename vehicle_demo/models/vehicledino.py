@@ -37,6 +37,7 @@ class VehicleDINOConfig:
     types: int = 8
     makes: int = 42
     models: int = 323
+    colours: int = 0
     lora_rank: int = 0
 
     @property
@@ -108,8 +109,9 @@ class VehicleDINO(nn.Module):
         _start_from_random(self.decoder.decoder)
         pooled = getattr(self.backbone, "head_hidden_size", None) or self.backbone.num_features
         self.attributes = AttributeHeads(
-            config.width, pooled, config.attribute_features, config.types, config.makes, config.models, config.embedding
-        )
+            config.width, pooled, config.attribute_features, config.types, config.makes, config.models, config.colours,
+            config.embedding,
+        )  # fmt: skip
         self.plate = PlateHead(config.width, config.attention_heads)
 
     def encode(self, images: Tensor) -> Encoded:

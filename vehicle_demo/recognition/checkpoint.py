@@ -46,6 +46,7 @@ class Labels:
     types: tuple[str, ...] = ()
     makes: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    colours: tuple[str, ...] = ()
     drawn: tuple[str, ...] = ()
 
     def completed(self, counts: Mapping[str, int]) -> Labels:

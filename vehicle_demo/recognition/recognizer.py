@@ -25,6 +25,7 @@ _RANKED = 5
 # Photos are seldom this many times wider than high, plates close up mostly are.
 _CLOSE_UP = 1.9
 _COUNTED = {"categories": "det_classes", "types": "vehicle_types", "makes": "makes", "models": "models"}
+_COLOURS = "colours"  # names and tensor, which not every graph has
 
 ImageSource = Image.Image | bytes | str | Path
 
@@ -49,7 +50,8 @@ class Recognizer:
         Raises:
             CheckpointError: names, heads and graph do not belong together.
         """
-        counts = dict(zip(_COUNTED, graph.counts(list(_COUNTED.values())), strict=True))
+        named = _COUNTED | ({_COLOURS: _COLOURS} if _COLOURS in graph.outputs else {})
+        counts = dict(zip(named, graph.counts(list(named.values())), strict=True))
         labels = checkpoint.labels
         if labels == type(labels)():
             labels = labels_from_metadata(graph.metadata)
@@ -321,6 +323,7 @@ class Recognizer:
             novelty=None,
             plate=plate,
             embedding=item.outputs["reid_embeds"][0],
+            colour=rank(item.outputs[_COLOURS][0], labels.colours, 1.0) if _COLOURS in item.outputs else (),
         )
 
 

@@ -88,7 +88,10 @@ class Novelty:
 
 @dataclass(frozen=True, eq=False)
 class Vehicle:
-    """One vehicle. `type`, `make` and `model` hold the best labels first; `embedding` is (256,) float32 of length 1."""
+    """One vehicle. `type`, `make`, `model` and `colour` hold the best labels first; not every graph tells colours.
+
+    `embedding` is (256,) float32 of length 1.
+    """
 
     box: Box
     category: Scored
@@ -98,10 +101,11 @@ class Vehicle:
     novelty: Novelty | None
     plate: PlateReading | None
     embedding: np.ndarray
+    colour: tuple[Scored, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        ranked = {"type": self.type, "make": self.make, "model": self.model}
+        ranked = {"type": self.type, "make": self.make, "model": self.model, "colour": self.colour}
         return {
             "box": self.box.to_list(),
             "category": asdict(self.category),

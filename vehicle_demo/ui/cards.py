@@ -71,7 +71,8 @@ def _card(image: Image.Image, index: int, vehicle: Vehicle, thresholds: Threshol
         f'<summary><img src="{crop_uri(image, vehicle.box, _THUMBNAIL)}" alt="">'
         f'<span class="vd-title"><span class="vd-category">{escape(category.label)}</span> '
         f'<span class="vd-score">{category.score:.2f}</span>{mark_html(vehicle.novelty)}<br>{title}</span></summary>'
-        f"{lists}{_plate(image, vehicle.plate, thresholds.plate)}{novelty_html(vehicle.novelty, known)}"
+        f"{lists}{_colour(vehicle.colour)}{_plate(image, vehicle.plate, thresholds.plate)}"
+        f"{novelty_html(vehicle.novelty, known)}"
         '<div class="vd-actions"><button type="button" data-look-alikes>Find look-alikes</button>'
         '<button type="button" data-to-desk="vehicle">Correct</button>'
         '<button type="button" data-to-desk="plate">Correct the plate</button>'
@@ -86,15 +87,26 @@ def _sure(best: Scored, threshold: float) -> str:
     return f'<span class="vd-label vd-unsure"><span aria-hidden="true">?</span> unsure: {label}?</span>'
 
 
-def _ranking(name: str, labels: Sequence[Scored], threshold: float) -> str:
-    rows = "".join(
+def _rows(labels: Sequence[Scored]) -> str:
+    return "".join(
         f'<li><span class="vd-name">{escape(scored.label)}</span>'
         f'<span class="vd-bar" aria-hidden="true"><i style="width:{scored.score * 100:.1f}%"></i></span>'
         f'<span class="vd-percent">{scored.score * 100:.0f}%</span></li>'
         for scored in labels
     )
+
+
+def _ranking(name: str, labels: Sequence[Scored], threshold: float) -> str:
     unsure = "" if labels[0].score >= threshold else ' <span class="vd-unsure">unsure</span>'
-    return f'<section class="vd-ranking"><h4>{name}{unsure}</h4><ol>{rows}</ol></section>'
+    return f'<section class="vd-ranking"><h4>{name}{unsure}</h4><ol>{_rows(labels)}</ol></section>'
+
+
+def _colour(labels: Sequence[Scored]) -> str:
+    """Colours were learnt from drawn vehicles alone, so on a photo they are a guess."""
+    if not labels:
+        return ""
+    guess = ' <span class="vd-quiet">a guess</span>'
+    return f'<section class="vd-ranking"><h4>colour{guess}</h4><ol>{_rows(labels[:2])}</ol></section>'
 
 
 def _plate(image: Image.Image, plate: PlateReading | None, threshold: float) -> str:

@@ -13,12 +13,13 @@ from vehicle_demo.gallery.ranking import Ranked, Verdict
 
 COLUMNS = (
     "x1", "y1", "x2", "y2", "category", "category_score", "type", "type_score",
-    "make", "make_score", "model", "model_score", "plate", "plate_score", "novelty", "known",
+    "make", "make_score", "model", "model_score", "colour", "colour_score", "plate", "plate_score", "novelty", "known",
 )  # fmt: skip
 FACTS = (
     "picture", "part", "vehicle_id", "camera", "time", "type", "make", "model", "colour", "plate", "source",
     "confidence",
 )  # fmt: skip
+_UNTOLD = {"label": "", "score": ""}
 # What a spreadsheet begins a formula with, plain and full-width, or skips before one (OWASP, CSV injection).
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
@@ -32,7 +33,8 @@ def to_csv(answer: Mapping[str, Any]) -> str:
     for vehicle in answer["vehicles"]:
         plate = vehicle["plate"] or {"text": "", "score": ""}
         novelty = vehicle["novelty"] or {"score": "", "known": ""}
-        best = (vehicle["category"], *(vehicle[kind][0] for kind in ("type", "make", "model")))
+        kinds = (vehicle[kind] or [_UNTOLD] for kind in ("type", "make", "model", "colour"))
+        best = (vehicle["category"], *(ranked[0] for ranked in kinds))
         labels = [value for scored in best for value in (scored["label"], scored["score"])]
         said = (plate["text"], plate["score"], novelty["score"], novelty["known"])
         lines.append([*vehicle["box"], *labels, *said])

@@ -58,8 +58,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       if (!item) return;
       this.list.splice(1, this.behind - 1 > 0 ? this.behind - 1 : 0);
       this.behind = 0;
-      if (kind === 'skip') super.settle(kind, says);
-      else if (item.opinions.length) super.settle('decision', says, {status: kind, ...names});
+      if (item.opinions.length && kind !== 'skip') super.settle('decision', says, {status: kind, ...names});
       else super.settle(kind, says, {...names, ...(this.together(item) ? {also: item.together.map((one) => one.id)} : {})});
     }
 
