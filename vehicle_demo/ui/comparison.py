@@ -93,7 +93,7 @@ def verdict_html(version: Version | None, comparison: Comparison | None, state: 
     if version.name in (*state.discarded, answering):
         decision = f"<p>{escape(version.name)}{_marks(version.name, state)}</p>"
     else:
-        promote = _button("promote", version.name, answering, "Promote", "vd-main")
+        promote = _button("promote", version.name, answering, "Promote", "vd-main" if comparison.better else "")
         discard = _button("discard", version.name, answering, "Discard")
         decision = f'<div class="vd-actions">{promote}{discard}</div>'
     mark = "vd-known" if comparison.better else "vd-unknown"
