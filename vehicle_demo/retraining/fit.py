@@ -24,7 +24,7 @@ _REPORTED = 5
 # With fewer corrections kept aside chance would choose.
 _ENOUGH = 20
 # A point lost on what was known weighs as much as so many gained on the corrections.
-_FORGETTING = 8
+_FORGETTING = 20
 # What the replay asks for: so much of the true name, the rest of what the heads started from answered.
 _TRUTH = 0.6
 
