@@ -34,6 +34,8 @@ $(VENV)/.tests: tests/requirements.txt $(VENV)/.app
 .PHONY: system-packages
 system-packages:
 	@command -v chromium >/dev/null || sh tests/system_packages.sh chromium fonts-dejavu-core
+	@# Without it the tests of that database are skipped.
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || sh tests/system_packages.sh postgresql || true
 
 clean:
 	rm -rf $(VENV)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
@@ -12,8 +14,11 @@ from vehicle_demo.ui.services import find_services
 
 def main() -> None:
     """Build the page and serve it until interrupted. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where."""
+    # Hosts stop an app so; ended in order, it first sends what is left to sync.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     services = find_services()
     services.galleries.fill_sample(services.recognizer())
+    services.labels.start_sync()
     services.labels.fill_sample(services.recognizer())
     shell.build(services).launch(**shell.launch_options())
 

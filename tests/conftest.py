@@ -13,6 +13,14 @@ from data_tools.serving import ServedApp, served_app
 from tests.drawn_gallery import fill_home
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nobody_s_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a test keeps without saying where goes nowhere near what the developer keeps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VEHICLE_DEMO_HOME", str(tmp_path_factory.mktemp("nobody")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of `app`: the gallery `drawn` is there, 20 vehicles before six cameras each."""

@@ -16,6 +16,9 @@ from PIL import Image
 
 from data_tools.load_test import put_under_load
 from data_tools.serving import ServedApp, served_app
+from tests.annotation.drawn_plates import new_item
+from tests.graphs import write_checkpoint, write_reader
+from vehicle_demo.annotation.store import ANSWER, Said, Store
 
 
 def test_starts_fast_and_small() -> None:
@@ -110,6 +113,17 @@ def test_an_assistant_finds_and_calls_the_tool(app: ServedApp, photo: Path) -> N
     names, text = asyncio.run(ask())
     assert sorted(names) == ["read_plate", "recognize", "search"]
     assert "'vehicles': [{'box'" in text
+
+
+def test_what_was_said_is_sent_away_when_the_app_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VEHICLE_DEMO_DATASET", str(tmp_path / "far"))
+    checkpoint = write_checkpoint(tmp_path / "checkpoint", reader="reader.onnx")
+    write_reader(checkpoint / "reader.onnx", "READER1")
+    with served_app(str(checkpoint), home=tmp_path):
+        store = Store(tmp_path / "labels")
+        (number,) = store.add([new_item(1)])
+        store.record(Said(number, "ann", ANSWER, "the last one", "LAST"))
+    assert any(b"the last one" in shard.read_bytes() for shard in (tmp_path / "far/shards").iterdir())
 
 
 def test_answers_a_crowd() -> None:

@@ -21,11 +21,6 @@ A5, TT, M3 = "Audi A5 Coupe 2012", "Audi TT Hatchback 2011", "BMW M3 Coupe 2012"
 NAMES = {"type": ("coupe", "sedan"), "make": ("Audi", "BMW"), "model": (A5, TT, M3)}
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "labels")
-
-
 def named(model: str | None, make: str = "Audi", type: str | None = "coupe") -> dict[str, Any]:
     return {"type": type, "make": make, "model": model}
 

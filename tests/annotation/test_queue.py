@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
-import pytest
 
 from tests.annotation.drawn_plates import new_item
 from vehicle_demo.annotation.queue import Filter, Progress, Queue
 from vehicle_demo.annotation.store import ANSWER, NO_PLATE, NOT_READABLE, SKIP, UNDO, Said, Store
 from vehicle_demo.annotation.work import Pace
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path)
 
 
 def numbers(queue: Queue, holder: str, count: int = 9, chosen: Filter | None = None, first: tuple[int, ...] = ()):

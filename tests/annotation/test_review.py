@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.annotation.drawn_vehicles import new_vehicle
 from vehicle_demo.annotation.review import Review, ReviewFilter, ReviewProgress, opinions_wanted
@@ -15,11 +12,6 @@ from vehicle_demo.annotation.store import ANSWER, BAD_PICTURE, DECISION, SKIP, U
 from vehicle_demo.annotation.urgency import NEW
 
 A5, TT, M3 = "Audi A5 Coupe 2012", "Audi TT Hatchback 2011", "BMW M3 Coupe 2012"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path)
 
 
 def numbers(store: Store, person: str, chosen: ReviewFilter | None = None, **more: Any) -> list[int]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -33,13 +35,8 @@ from vehicle_demo.annotation.store import (
     StoreFullError,
     UnknownItemError,
 )
-from vehicle_demo.recognition import ImageError
+from vehicle_demo.recognition import ImageError, open_image
 from vehicle_demo.recognition.results import Box
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path)
 
 
 def answered(store: Store, number: int, client: str, value: str, person: str = "ann") -> None:
@@ -148,8 +145,8 @@ def test_no_event_is_ever_changed(store: Store) -> None:
     assert text_of(store, number) == "ONE"
 
 
-def test_what_sqlite_promises_is_switched_on(store: Store) -> None:
-    with store.reading() as connection:
+def test_what_sqlite_promises_is_switched_on(in_sqlite: Store) -> None:
+    with in_sqlite.reading() as connection:
         settings = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
@@ -241,41 +238,77 @@ def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
 
 _WRITER = """
 import sys
+import time
 from pathlib import Path
 from vehicle_demo.annotation.store import ANSWER, Said, Store
-folder, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-store = Store(folder)
+folder, url, name, count = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
+store = Store(folder, url)
 for turn in range(count):
     store.record(Said(1, name, ANSWER, f"{name}-{turn}", f"T{turn}"))
     print(turn, flush=True)
 """
 
 
-def writer(folder: Path, name: str, count: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", _WRITER, str(folder), name, str(count)]
+def writer(folder: Path, url: str, name: str, count: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", _WRITER, str(folder), url, name, str(count)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": "."})
 
 
-def test_a_kill_loses_nothing_that_was_acknowledged(store: Store, tmp_path: Path) -> None:
-    store.add([new_item(1)])
-    for turn, kept_at_least in enumerate((3, 11)):
-        child = writer(tmp_path, f"writer{turn}", 1_000_000)
-        assert child.stdout is not None
-        for line in child.stdout:
-            if int(line) == kept_at_least:
-                break
-        child.send_signal(signal.SIGKILL)
-        acknowledged = [kept_at_least, *(int(line) for line in child.stdout if line.endswith("\n"))]
-        child.wait()
-        clients = {event.client for event in Store(tmp_path).events(1) if event.person == f"writer{turn}"}
-        assert {f"writer{turn}-{done}" for done in range(acknowledged[-1] + 1)} <= clients
-    with sqlite3.connect(tmp_path / "labels.sqlite") as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+# Imports once, then for each name that it reads forks a process that writes and says so until it is killed.
+_NURSERY = """
+import os, sys
+from pathlib import Path
+from tests.annotation.drawn_plates import new_item
+from vehicle_demo.annotation.store import ANSWER, Said, Store
+for name in sys.stdin:
+    name = name.strip()
+    if child := os.fork():
+        print("born", child, flush=True)
+        os.waitpid(child, 0)
+        print("dead", flush=True)
+        continue
+    store = Store(Path(sys.argv[1]))
+    for turn in range(1_000_000):
+        (item,) = store.add([new_item(turn)])
+        store.record(Said(item, name, ANSWER, f"{name}-{turn}", f"T{turn}"))
+        print("kept", f"{name}-{turn}", flush=True)
+"""
 
 
-def test_processes_and_threads_write_side_by_side(store: Store, tmp_path: Path) -> None:
+def test_twenty_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    chosen = random.Random(20261121)
+    nursery = subprocess.Popen(
+        [sys.executable, "-c", _NURSERY, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert nursery.stdin is not None and nursery.stdout is not None
+    acknowledged: list[str] = []
+    for turn in range(20):
+        print(f"writer{turn}", file=nursery.stdin, flush=True)
+        _, child = nursery.stdout.readline().split()
+        # While it opens the store, or somewhere in what comes after one of its first answers.
+        acknowledged += [nursery.stdout.readline().split()[1] for _ in range(chosen.randrange(9))]
+        time.sleep(chosen.random() / 100)
+        os.kill(int(child), signal.SIGKILL)
+        while (line := nursery.stdout.readline()) != "dead\n":
+            acknowledged.append(line.split()[1])
+        with sqlite3.connect(tmp_path / "labels.sqlite") as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            kept = [client for (client,) in connection.execute("SELECT client FROM events ORDER BY id")]
+        # At most the one that was being written when the end came is there without having been acknowledged.
+        assert set(acknowledged) <= set(kept) and len(kept) <= len(acknowledged) + turn + 1
+        assert [client for client in kept if client in set(acknowledged)] == acknowledged
+    nursery.stdin.close()
+    assert nursery.wait() == 0
+    store = Store(tmp_path)
+    with store.reading() as connection:
+        pictures = connection.execute(text("SELECT sha256 FROM pictures")).scalars().all()
+    assert all(open_image(store.pictures.path(sha256)).size == (64, 32) for sha256 in pictures)
+    assert len(acknowledged) > 20
+
+
+def test_processes_and_threads_write_side_by_side(store: Store, tmp_path: Path, database: str) -> None:
     store.add([new_item(1)])
-    children = [writer(tmp_path, name, 40) for name in ("left", "right")]
+    children = [writer(tmp_path, database, name, 40) for name in ("left", "right")]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda turn: answered(store, 1, f"own-{turn // 2}", "T"), range(80)))
     assert [child.wait() for child in children] == [0, 0]
@@ -284,6 +317,13 @@ def test_processes_and_threads_write_side_by_side(store: Store, tmp_path: Path) 
     for name in ("left", "right"):  # each writer's own order is kept
         own = [json.dumps(event.value) for event in events if event.person == name]
         assert own == [json.dumps(f"T{turn}") for turn in range(40)]
+
+
+def test_several_processes_may_start_at_once(tmp_path: Path, database: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(lambda _: Store(tmp_path, database), range(4)))
+    (number,) = stores[0].add([new_item(1)])
+    assert [store.item(number).confidence for store in stores] == [0.5] * 4
 
 
 def test_a_skip_is_no_label(store: Store) -> None:

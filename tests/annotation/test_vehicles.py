@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,11 +27,6 @@ from vehicle_demo.annotation.store import (
 from vehicle_demo.recognition.results import Box
 
 TT = "Audi TT Hatchback 2011"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path)
 
 
 def names(model: str | None = None, make: str | None = "Audi", type: str | None = None) -> dict[str, Any]:
@@ -111,3 +105,11 @@ def test_two_people_contradict_each_other_only_where_both_cannot_be_right(store:
     (event,) = (event for event in store.events(bad) if event.person == "ann")
     store.record(Said(bad, "ann", UNDO, "u1", undoes=event.client))
     assert in_conflict(store) == [makes]
+
+
+def test_an_item_of_which_a_part_has_not_come_yet_is_unknown(store: Store) -> None:
+    (number,) = store.add([new_vehicle(1)])
+    with store.writing() as connection:  # as when it is read back from a file that was cut off
+        connection.execute(text("DELETE FROM vehicles"))
+    with pytest.raises(UnknownItemError):
+        store.item(number)

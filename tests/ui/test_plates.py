@@ -4,53 +4,25 @@ from __future__ import annotations
 
 import base64
 import io
-import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
-from tests.graphs import write_checkpoint, write_reader
+from tests.ui.conftest import jpeg
 from vehicle_demo.annotation.queue import Queue
 from vehicle_demo.annotation.store import StoreError
 from vehicle_demo.recognition import ImageError
 from vehicle_demo.recognition.results import Box
 from vehicle_demo.ui import plates
-from vehicle_demo.ui.people import NotAllowedError, person_of
-from vehicle_demo.ui.services import Services, find_services
+from vehicle_demo.ui.services import Services
 
 Server = dict[str, Callable[..., Any]]
 VISITOR = SimpleNamespace(scope={})
 PAGE = {"holder": "page"}
-
-
-def jpeg(size: tuple[int, int], shade: int = 90) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", size, (shade, 90, 90)).save(buffer, "JPEG")
-    return buffer.getvalue()
-
-
-@pytest.fixture
-def services(tmp_path: Path) -> Services:
-    """An app whose reader always reads READER1, and whose sample has three plates."""
-    folder = tmp_path / "checkpoints" / "nano"
-    write_checkpoint(folder, reader="reader.onnx")
-    write_reader(folder / "reader.onnx", "READER1")
-    corners = [[0.1, 0.1], [0.9, 0.2], [0.9, 0.9], [0.1, 0.8]]
-    rows = [
-        {"image": {"bytes": jpeg((200, 80), shade), "path": ""}, "source": "drawn_eu", "corners": corners}
-        for shade in (10, 20, 30)
-    ]
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "plate_crops.parquet")
-    services = find_services(tmp_path / "checkpoints", tmp_path, tmp_path / "home")
-    services.labels.add_sample(services.recognizer())
-    return services
 
 
 @pytest.fixture
@@ -212,14 +184,6 @@ def test_on_spaces_only_who_is_signed_in_may_ask(services: Services, monkeypatch
         told = function(asked[function.__name__], VISITOR)
         assert "Sign in" in told["error"]
     assert services.labels.store().events(1) == []
-
-    def signed_in(until: float) -> Any:
-        info = {"userinfo": {"preferred_username": "ann"}, "expires_at": until}
-        return SimpleNamespace(scope={"session": {"oauth_info": info}})
-
-    assert person_of(signed_in(time.time() + 60)) == "ann"
-    with pytest.raises(NotAllowedError):
-        person_of(signed_in(time.time() - 60))
 
 
 def test_a_recognised_vehicle_s_plate_is_put_in_once(services: Services) -> None:

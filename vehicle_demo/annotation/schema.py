@@ -37,6 +37,13 @@ _LEASES = (
     """CREATE TABLE leases (
         item INTEGER PRIMARY KEY REFERENCES items (id), holder TEXT NOT NULL, until {float} NOT NULL)""",
 )
+# PostgreSQL's way to what SQLite has from the first.
+_GUARD = (
+    """CREATE FUNCTION events_never_change() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'events are only ever added'; END $$""",
+    """CREATE TRIGGER events_never_change BEFORE UPDATE OR DELETE OR TRUNCATE ON events
+        FOR EACH STATEMENT EXECUTE FUNCTION events_never_change()""",
+)
 
 # Items of every kind have what `items` has; what only plates or only vehicles have is in a table of theirs. `urgency`
 # and `why` are what the queue of vehicles goes by, `alike` the first item of those that look nearly the same,
@@ -75,6 +82,7 @@ _KINDS_POSTGRESQL = (*_KINDS, _OPINIONS.format(**{p: f"CAST(e.value AS json) ->>
 STEPS: tuple[dict[str, tuple[str, ...]], ...] = (
     {"sqlite": _FIRST + _FIRST_SQLITE, "postgresql": _FIRST},
     {"sqlite": _LEASES, "postgresql": _LEASES},
+    {"sqlite": (), "postgresql": _GUARD},
     {"sqlite": _KINDS_SQLITE, "postgresql": _KINDS_POSTGRESQL},
 )
 _TYPES = {

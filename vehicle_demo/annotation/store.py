@@ -146,6 +146,9 @@ class Store:
         with _sentences():
             folder.mkdir(parents=True, exist_ok=True)
             self._engine = _engine(url or f"sqlite:///{folder / 'labels.sqlite'}")
+        # In SQLite all transactions do; PostgreSQL's usual ones see what others write in between.
+        sees = {} if self._engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        self._reads = self._engine.execution_options(**sees)
         with self.writing() as connection:
             if schema.version_of(connection) > len(schema.STEPS):
                 raise StoreError("The labels were written by a newer version of this app. Update the app.")
@@ -154,7 +157,7 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection that sees one state of the database. Raises StoreError."""
-        with _sentences(), self._engine.begin() as connection:
+        with _sentences(), self._reads.begin() as connection:
             yield connection
 
     @contextmanager
@@ -166,6 +169,9 @@ class Store:
         """
         engine = self._engine.execution_options(vehicle_demo_writes=True)
         with _sentences(), engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                # One after the other, as in SQLite: who gives out items must see what was given out just before.
+                connection.execute(_IN_TURN)
             yield connection
 
     def close(self) -> None:
@@ -191,7 +197,11 @@ class Store:
             if kind is None:
                 raise UnknownItemError(_GONE)
             view, item_of = _VIEWS[kind]
-            return item_of(connection.execute(text(f"SELECT * FROM {view} WHERE id = :id"), {"id": number}).one())
+            # Of what was read back from far away a part may be missing there.
+            row = connection.execute(text(f"SELECT * FROM {view} WHERE id = :id"), {"id": number}).one_or_none()
+        if row is None:
+            raise UnknownItemError(_GONE)
+        return item_of(row)
 
     def plate(self, number: int) -> PlateItem:
         """The plate of this number. Raises UnknownItemError."""
@@ -367,6 +377,7 @@ def _undone(connection: Connection, said: Said) -> int:
     return int(row.id)
 
 
+_IN_TURN = text("SELECT pg_advisory_xact_lock(7306093)")
 _GONE = "This item is not in the store. Reload the page."
 _NOT_UNDERSTOOD = "This was not understood. Reload the page."
 _TABLES = {PLATE: "plates", VEHICLE: "vehicles"}
@@ -415,12 +426,17 @@ def _engine(url: str) -> Engine:
         dialect = make_url(url).get_dialect().name
         if dialect not in schema.DIALECTS:
             raise StoreError(f"Labels are kept in SQLite or PostgreSQL, not in {dialect}.")
-        engine = create_engine(url, pool_size=8, max_overflow=32, pool_timeout=_BUSY_S)
+        # A server may have been started again since a connection was last used.
+        engine = create_engine(
+            url, pool_size=8, max_overflow=32, pool_timeout=_BUSY_S, pool_pre_ping=dialect != "sqlite"
+        )
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise StoreError(f"VEHICLE_DEMO_DATABASE_URL names no database that can be opened here: {error}") from error
     if dialect == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _prepare_postgresql)
     return engine
 
 
@@ -434,6 +450,12 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
         "foreign_keys = ON",
     ):
         connection.execute(f"PRAGMA {setting}")
+
+
+def _prepare_postgresql(connection: Any, _: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {int(_BUSY_S * 1000)}")
+    connection.commit()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -6,6 +6,7 @@ and are written over.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,10 +22,16 @@ _EMBEDDINGS, _ITEMS = "embeddings.f32", "items.sqlite"
 _FORMAT = 1
 # Rows that one statement asks for; SQLite has a limit.
 _AT_ONCE = 500
+# How long one that writes waits for another.
+_BUSY_S = 30.0
 
 
 class GalleryError(ValueError):
     """A gallery cannot be used; the message is a sentence that says what to do."""
+
+
+class GalleryKeepingError(GalleryError):
+    """Rows could not be written; those that were there before stay."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ class Storage:
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         """A connection whose changes are committed at the end, or rolled back by an error."""
-        with closing(sqlite3.connect(self._path, timeout=30)) as connection, connection:
+        with closing(sqlite3.connect(self._path, timeout=_BUSY_S)) as connection, connection:
             connection.execute("PRAGMA synchronous = FULL")
             yield connection
 
@@ -158,12 +165,13 @@ class Storage:
 
         Raises:
             ValueError: shapes do not fit, or an embedding is not finite or not of unit length.
+            GalleryKeepingError: the disk is full, or another program holds the gallery; nothing was added.
         """
         if embeddings.shape != (len(items), self.dimension):
             raise ValueError(f"Embeddings have shape {embeddings.shape}, not ({len(items)}, {self.dimension}).")
         if not np.allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-3):
             raise ValueError("Embeddings must be finite and of unit length.")
-        with self._writing, self._connected() as connection:
+        with self._writing, _kept(), self._connected() as connection:
             # Before anything is read: another process may be adding to this gallery too.
             connection.execute("BEGIN IMMEDIATE")
             known = self._known(connection, items)
@@ -265,3 +273,19 @@ class Storage:
         """(row, plate text) of every row that has one."""
         with self._connected() as connection:
             yield from sorted(connection.execute("SELECT number, plate FROM items WHERE plate <> ''"))
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """Failures to write as sentences."""
+    try:
+        yield
+    except (sqlite3.OperationalError, OSError) as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            says = "The disk is full. Make room"
+        elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            says = "Another program holds this gallery. Wait a minute"
+        else:
+            says = f"The gallery could not be written ({error}). Mend that"
+        raise GalleryKeepingError(f"{says}, then fill it again: what was added stays, and is passed over.") from error

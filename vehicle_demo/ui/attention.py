@@ -14,6 +14,7 @@ from PIL import Image, ImageChops, ImageFilter
 
 from vehicle_demo.recognition import CheckpointError, ImageError, Recognizer, open_image
 from vehicle_demo.recognition.attention import CELLS, PLACES, Attention, Step, attend
+from vehicle_demo.ui.limits import TooManyError, take_recognition
 from vehicle_demo.ui.pictures import crop_uri
 from vehicle_demo.ui.services import Services
 
@@ -39,18 +40,19 @@ class _Refused(ValueError):
 def build(services: Services, source: gr.State, choice: gr.Dropdown) -> None:
     """The handlers behind the cards' button; the page's script (static/attention.js) shows what they say."""
 
-    def on_ask(wanted: Any, source: str | None, choice: str) -> Iterator[str]:
+    def on_ask(wanted: Any, source: str | None, choice: str, request: gr.Request) -> Iterator[str]:
         number, ask = (wanted.get(name) if isinstance(wanted, dict) else None for name in ("vehicle", "ask"))
         if type(ask) is not int:
             return
         try:
             if source is None:
                 raise _Refused("There is no picture to look at any more. Recognise it again.")
+            take_recognition(request)
             picture = open_image(source)
             for step in _steps(services.recognizer(choice), picture, number):
                 done = step.attention
                 yield _said(ask, _working_html(step) if done is None else figure_html(picture, done))
-        except (ImageError, CheckpointError, _Refused) as error:
+        except (TooManyError, ImageError, CheckpointError, _Refused) as error:
             yield _said(ask, f'<p class="vd-unsure" role="alert">{escape(str(error))}</p>')
 
     sender = gr.HTML("", js_on_load=_SCRIPT, elem_classes="vd-sender")

@@ -174,7 +174,7 @@ def page_html(
         f'<section class="vd-work vd-{kind}" data-hints="{escape(json.dumps(hints))}" aria-label="{label}">'
         '<div class="vd-work-head"><div class="vd-work-progress" role="status"><progress max="1" value="0" '
         f'aria-label="{things.capitalize()} done"></progress><span></span></div>'
-        '<p class="vd-work-saved" role="status"></p>'
+        '<p class="vd-work-saved" role="status"></p><p class="vd-sync" role="status" data-sync></p>'
         f'<div class="vd-work-filters">{menus}{more}</div>'
         '<button type="button" data-back hidden>Back to Recognise</button></div>'
         f'<p class="vd-work-says vd-message vd-empty" role="status">Getting the first of the {things}.</p>'

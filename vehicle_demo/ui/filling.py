@@ -13,6 +13,8 @@ from vehicle_demo.gallery.building import Progress
 from vehicle_demo.gallery.gallery import GalleryError
 from vehicle_demo.gallery.sources import SUFFIXES, Source, open_files, open_hub_dataset
 from vehicle_demo.ui.galleries import SAMPLE
+from vehicle_demo.ui.limits import TooManyError, take_import
+from vehicle_demo.ui.people import NotAllowedError, person_of
 from vehicle_demo.ui.ranklist import progress_html
 from vehicle_demo.ui.services import Services
 
@@ -22,11 +24,13 @@ _LISTED = 20
 def build(services: Services, menu: gr.Dropdown) -> None:
     """The accordion; `menu` learns of new galleries."""
 
-    def on_fill(name: str, files: list[str] | None, dataset: str) -> Iterator[tuple[str, Any]]:
+    def on_fill(name: str, files: list[str] | None, dataset: str, request: gr.Request) -> Iterator[tuple[str, Any]]:
         recognizer = services.recognizer()
         bad: list[tuple[str, str]] = []
         added = known = 0
         try:
+            person_of(request)
+            take_import(request)
             if name == SAMPLE:
                 raise GalleryError(f"The gallery {SAMPLE} stays as it ships. Choose another name.")
             for source in _sources(files, dataset):
@@ -35,7 +39,7 @@ def build(services: Services, menu: gr.Dropdown) -> None:
                     yield progress_html(progress), gr.skip()
                 added, known = added + progress.added, known + progress.known
                 bad += progress.bad
-        except GalleryError as error:
+        except (NotAllowedError, TooManyError, GalleryError) as error:
             yield said_html(str(error), bad, "alert"), gr.Dropdown(choices=services.galleries.names())
             return
         more = f" {known:,} pictures were there already." if known else ""

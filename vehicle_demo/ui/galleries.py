@@ -13,6 +13,7 @@ from vehicle_demo.gallery import mapping
 from vehicle_demo.gallery.building import Progress, build
 from vehicle_demo.gallery.gallery import Gallery, GalleryError
 from vehicle_demo.gallery.sources import Source, open_source
+from vehicle_demo.gallery.storage import GalleryKeepingError
 from vehicle_demo.recognition import Recognizer
 
 SAMPLE = "sample"
@@ -80,6 +81,8 @@ class Galleries:
             for progress in build(gallery, recognizer, source):
                 self._filling[key] = Filling(progress)
                 yield progress
+        except GalleryKeepingError:
+            raise
         # Damaged tables and a Hub that went away: each has its own exception, by the library that reads.
         except (OSError, ValueError, RuntimeError) as error:
             raise GalleryError(f"{source.name} could not be read to its end: {error}") from error

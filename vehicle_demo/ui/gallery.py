@@ -18,6 +18,7 @@ from vehicle_demo.recognition import CheckpointError, ImageError
 from vehicle_demo.ui import filling
 from vehicle_demo.ui.cards import message_html
 from vehicle_demo.ui.galleries import SAMPLE
+from vehicle_demo.ui.limits import TooManyError, take_recognition
 from vehicle_demo.ui.pictures import photo_field
 from vehicle_demo.ui.queries import MOST, Search, asked, of_photo, of_plate, of_row
 from vehicle_demo.ui.ranklist import header_html, query_html, results_html
@@ -201,12 +202,13 @@ class _Tab:
             return self._open(name, wanted, settings)
         return [gr.skip(), gr.skip(), *self._shown(wanted, Settings(*settings)), *[gr.skip()] * 7]
 
-    def _on_photo(self, photo: str | None, search: Search, *settings: Any) -> list[Any]:
+    def _on_photo(self, request: gr.Request, photo: str | None, search: Search, *settings: Any) -> list[Any]:
         if photo is None:
             return [gr.skip()] * 3
         try:
+            take_recognition(request)
             return self._shown(of_photo(self._services.recognizer(), photo), Settings(*settings))
-        except ImageError as error:
+        except (TooManyError, ImageError) as error:
             return [gr.skip(), message_html(str(error), "error"), gr.skip()]
 
     def _on_plate(self, text: str, search: Search, *settings: Any) -> list[Any]:
@@ -228,7 +230,9 @@ class _Tab:
         return {"kind": kind, "content": encoded}
 
     # Also the tool of the app's MCP server, which shows this docstring.
-    def search(self, image: str | None, gallery: str | None = None, count: int = 10) -> list[dict[str, Any]]:
+    def search(
+        self, request: gr.Request, image: str | None, gallery: str | None = None, count: int = 10
+    ) -> list[dict[str, Any]]:
         """Find the vehicles of a gallery that look most like the one in a picture, best first. Read-only.
 
         The surest vehicle of the picture is looked for; a picture in which none is found is taken whole. Each answer
@@ -243,10 +247,11 @@ class _Tab:
         if image is None:
             raise gr.Error("Send a picture.", print_exception=False)
         try:
+            take_recognition(request)
             wanted = of_photo(self._services.recognizer(), image).wanted
             assert isinstance(wanted, Query)
             ranked = look_alikes(self._gallery(gallery or SAMPLE), wanted, min(max(int(count or 10), 1), MOST))
-        except (ImageError, CheckpointError, GalleryError) as error:
+        except (TooManyError, ImageError, CheckpointError, GalleryError) as error:
             raise gr.Error(str(error), print_exception=False) from error
         return [_plain(rank, place) for rank, place in enumerate(ranked, start=1)]
 

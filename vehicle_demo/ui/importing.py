@@ -22,6 +22,7 @@ from vehicle_demo.ui.cards import message_html
 from vehicle_demo.ui.filling import said_html
 from vehicle_demo.ui.intake import new_vehicles, unsure
 from vehicle_demo.ui.labels import Labels
+from vehicle_demo.ui.limits import TooManyError, take_import
 from vehicle_demo.ui.people import NotAllowedError, person_of
 from vehicle_demo.ui.ranklist import progress_html
 from vehicle_demo.ui.services import Services
@@ -54,10 +55,11 @@ def build(services: Services) -> None:
     def on_files(files: list[str] | None, everything: bool, request: gr.Request) -> Iterator[str]:
         try:
             person_of(request)
+            take_import(request)
             if not files:
                 raise GalleryError("Choose pictures, a .zip or a .parquet file first.")
             sources = open_files([Path(path) for path in files])
-        except (NotAllowedError, GalleryError) as error:
+        except (NotAllowedError, TooManyError, GalleryError) as error:
             yield message_html(str(error), "error")
             return
         yield from run(sources, everything)
@@ -65,10 +67,14 @@ def build(services: Services) -> None:
     def on_examples(everything: bool, request: gr.Request) -> Iterator[str]:
         try:
             person_of(request)
-        except NotAllowedError as error:
+            take_import(request)
+        except (NotAllowedError, TooManyError) as error:
             yield message_html(str(error), "error")
             return
         yield from run(open_files(list(services.examples)), everything)
+
+    def on_stop() -> str:
+        return said_html(_STOPPED, [], "status")
 
     with gr.Accordion("Add pictures", open=False, elem_id="vd-importing"):
         files = gr.File(
@@ -98,9 +104,7 @@ def build(services: Services) -> None:
         for one in runs:
             one.then(None, js="() => { vehicleDemo.refill('review'); }", api_visibility="private")
         stop.click(
-            lambda: said_html(
-                "Stopped. What was added is kept; the rest is added when it is begun again.", [], "status"
-            ),
+            on_stop,
             None,
             said,
             cancels=runs,

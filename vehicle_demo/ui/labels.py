@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,8 +14,10 @@ from PIL import Image
 from vehicle_demo.annotation.corrections import write_dataset
 from vehicle_demo.annotation.items import PARTS, NewItem
 from vehicle_demo.annotation.queue import Queue
+from vehicle_demo.annotation.remote import remote_named
 from vehicle_demo.annotation.review import Review
 from vehicle_demo.annotation.store import Store, StoreError
+from vehicle_demo.annotation.sync import Sync
 from vehicle_demo.recognition import ImageError, Recognizer, Vehicle, open_image
 from vehicle_demo.recognition.rectify import corners_of
 from vehicle_demo.recognition.results import Box, PlateReading
@@ -28,14 +31,25 @@ _USUAL = Box(0.35, 0.65, 0.65, 0.8)
 class Labels:
     """`folder` is where labels and pictures are kept, `url` another database, `sample` the plates that ship.
 
-    Safe to share between threads.
+    `dataset` is where they are kept far away too, empty for nowhere. Safe to share between threads.
     """
 
     folder: Path
     url: str
     sample: Path
+    dataset: str = ""
+    sync: Sync | None = None
     _store: Store | None = None
     _lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        if self.dataset:
+            self.sync = Sync(self.store, remote_named(self.dataset))
+
+    def start_sync(self) -> None:
+        """Keep labels far away too from now on, in the background, where a dataset is named."""
+        if self.sync is not None:
+            atexit.register(self.sync.stop, self.sync.start())
 
     def store(self) -> Store:
         """The store, opened once. Raises StoreError, and tries again the next time."""

@@ -18,6 +18,7 @@ from vehicle_demo.ui import attention
 from vehicle_demo.ui.cards import cards_html, kept_html, message_html
 from vehicle_demo.ui.galleries import SAMPLE
 from vehicle_demo.ui.intake import RECOGNISE, collecting, new_vehicles, unsure
+from vehicle_demo.ui.limits import TooManyError, take_recognition
 from vehicle_demo.ui.novelty import Known, compared
 from vehicle_demo.ui.people import NotAllowedError, person_of
 from vehicle_demo.ui.pictures import data_uri, photo_field
@@ -80,8 +81,7 @@ def build(services: Services) -> gr.Tab:
             return kept_html(f"{many} in Review for somebody to name." if new else "Nothing here needs a review.")
 
         keeps = agreed if wish == "ask" else wish == "always"
-        rows = rows_of(choice, against)
-        return (*show(photo, choice, against, kept if keeps else _nothing_kept), photo, rows)
+        return looked(photo, choice, against, request, kept if keeps else _nothing_kept)
 
     def on_example(choice: str, against: str, name: str) -> tuple[str, str, str | None, int]:
         if name not in _example_names(services):
@@ -90,20 +90,36 @@ def build(services: Services) -> gr.Tab:
         found = show_example(name, choice, against, rows)
         return (*found, str(services.examples[_example_names(services).index(name)]), rows)
 
-    def on_start(choice: str, against: str) -> tuple[str, str, str | None, int]:
+    def on_start(choice: str, against: str, request: gr.Request) -> tuple[str, str, str | None, int]:
         if not services.examples:
-            return on_choice(None, choice, against)
+            return on_choice(None, choice, against, request)
         return on_example(choice, against, services.examples[0].name)
 
-    def on_choice(source: str | None, choice: str, against: str) -> tuple[str, str, str | None, int]:
-        rows = rows_of(choice, against)
-        return (*show(source, choice, against), source, rows)
+    def on_choice(
+        source: str | None, choice: str, against: str, request: gr.Request
+    ) -> tuple[str, str, str | None, int]:
+        return looked(source, choice, against, request)
 
-    def on_return(source: str | None, choice: str, against: str, rows: int) -> Any:
+    def looked(
+        source: str | None, choice: str, against: str, request: gr.Request, kept: Kept = _nothing_kept
+    ) -> tuple[str, str, str | None, int]:
+        """What is shown of a photo, where the visitor may ask for one more; the photo; and the gallery's rows."""
+        rows = rows_of(choice, against)
+        try:
+            if source is not None:
+                take_recognition(request)
+        except TooManyError as error:
+            return message_html(str(error), "error"), "", source, rows
+        return (*show(source, choice, against, kept), source, rows)
+
+    def on_return(source: str | None, choice: str, against: str, rows: int, request: gr.Request) -> Any:
         # What was unknown may have been added meanwhile. Gradio also says so of a page that has just been opened, where
         # nothing is shown yet and the first example is on its way.
         looks_again = source is not None and rows_of(choice, against) != rows
-        return on_choice(source, choice, against) if looks_again else [gr.skip()] * 4
+        return on_choice(source, choice, against, request) if looks_again else [gr.skip()] * 4
+
+    def known_galleries() -> Any:
+        return gr.Dropdown(choices=services.galleries.names())
 
     def sent(wanted: Any, source: str | None, choice: str) -> tuple[Recognizer, bytes, Vehicle]:
         """The recogniser, the photo's file and the vehicle in it whose card somebody has pressed a button of."""
@@ -124,8 +140,9 @@ def build(services: Services) -> gr.Tab:
         """What `put` has put into a queue: its number there, or what is wrong."""
         try:
             person_of(request)
+            take_recognition(request)
             return {"item": put()}
-        except (NotAllowedError, ImageError, CheckpointError, GalleryError, StoreError) as error:
+        except (NotAllowedError, TooManyError, ImageError, CheckpointError, GalleryError, StoreError) as error:
             return {"error": str(error)}
 
     def on_plate(wanted: Any, source: str | None, choice: str, request: gr.Request) -> dict[str, Any]:
@@ -141,7 +158,9 @@ def build(services: Services) -> gr.Tab:
         return to_queue(put, request)
 
     # Also the tool of the app's MCP server, which shows this docstring.
-    def recognize(image: str | None, checkpoint: str | None = None, gallery: str | None = None) -> dict[str, Any]:
+    def recognize(
+        request: gr.Request, image: str | None, checkpoint: str | None = None, gallery: str | None = None
+    ) -> dict[str, Any]:
         """Find and describe every vehicle in a picture: boxes, type, make, model, plate, embedding, novelty. Read-only.
 
         Args:
@@ -152,15 +171,18 @@ def build(services: Services) -> gr.Tab:
         if image is None:
             raise gr.Error("Send a picture.", print_exception=False)
         try:
+            take_recognition(request)
             found, known = _compared(services, image, checkpoint or None, gallery or SAMPLE)
             if gallery and known.problem:
                 raise GalleryError(known.problem)
-        except (ImageError, CheckpointError, GalleryError) as error:
+        except (TooManyError, ImageError, CheckpointError, GalleryError) as error:
             raise gr.Error(str(error), print_exception=False) from error
         return found.to_dict()
 
     # Also a tool of the MCP server.
-    def read_plate(image: str | None, corners: Any = None, checkpoint: str | None = None) -> dict[str, Any]:
+    def read_plate(
+        request: gr.Request, image: str | None, corners: Any = None, checkpoint: str | None = None
+    ) -> dict[str, Any]:
         """Read number plates: every one in a photo, or the one in a close-up of a plate. Read-only.
 
         Each plate has its text (letters and digits, without signs and gaps), a score in [0, 1] (how likely all of it is
@@ -176,10 +198,11 @@ def build(services: Services) -> gr.Tab:
         if image is None:
             raise gr.Error("Send a picture.", print_exception=False)
         try:
+            take_recognition(request)
             recognizer = services.recognizer(checkpoint or None)
             picture = open_image(image)
             found = [recognizer.read_plate(picture, corners)] if corners else recognizer.read_photo(picture)
-        except (ImageError, CheckpointError) as error:
+        except (TooManyError, ImageError, CheckpointError) as error:
             raise gr.Error(str(error), print_exception=False) from error
         return {
             "checkpoint": recognizer.checkpoint.name,
@@ -239,7 +262,7 @@ def build(services: Services) -> gr.Tab:
         page = tab.parent.parent
         page.load(on_start, [choice, against], outputs, **shared).then(None, **redraw)
         for begins in (tab.select, page.load):
-            begins(lambda: gr.Dropdown(choices=services.galleries.names()), None, against, api_visibility="private")
+            begins(known_galleries, None, against, api_visibility="private")
         attention.build(services, source, choice)
         _sender("plate", "plates", on_plate, [source, choice])
         _sender("vehicle", "review", on_vehicle, [source, choice, against])

@@ -98,7 +98,7 @@ def find_services(
     """Every checkpoint in `folder`, after the one that `VEHICLE_DEMO_CHECKPOINT` names (a path or a Hub model).
 
     `home` is where galleries and labels are kept, by default `home.home()`; VEHICLE_DEMO_DATABASE_URL names another
-    database for the labels.
+    database for the labels, VEHICLE_DEMO_DATASET a place far away to keep them in too.
 
     Raises:
         CheckpointError: there is none at all.
@@ -117,5 +117,10 @@ def find_services(
             choices[f"{checkpoint.name} {precision.upper()}"] = Choice(source, precision)
     home = home or data_home()
     galleries = Galleries(home / "galleries", samples / "reid.parquet")
-    labels = Labels(home / "labels", os.environ.get("VEHICLE_DEMO_DATABASE_URL", ""), samples / "plate_crops.parquet")
+    labels = Labels(
+        home / "labels",
+        os.environ.get("VEHICLE_DEMO_DATABASE_URL", ""),
+        samples / "plate_crops.parquet",
+        os.environ.get("VEHICLE_DEMO_DATASET", ""),
+    )
     return Services(choices, tuple(sorted((samples / "photos").glob("*.jpg"))), galleries, labels, home, Jobs(home))

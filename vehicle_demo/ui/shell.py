@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from vehicle_demo.ui import benchmark, desk, gallery, plates, recognise, retrain, review
+from vehicle_demo.ui import benchmark, desk, gallery, plates, recognise, retrain, review, signing, syncing
 from vehicle_demo.ui import map as map_tab
 from vehicle_demo.ui.services import Services
 from vehicle_demo.ui.theme import theme
@@ -22,10 +22,13 @@ def build(services: Services) -> gr.Blocks:
     """The whole page; launch it with `launch_options`."""
     checkpoint = services.recognizer().checkpoint
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
-        top = gr.HTML(_top_html(services))
+        with gr.Row(elem_classes="vd-topbar"):
+            top = gr.HTML(_top_html(services), padding=False)
+            signing.build()
         # Another visitor, or another process, may promote other heads while this page is open.
         for moment in (page.load, gr.Timer(_LOOKS_S).tick):
             moment(lambda: _top_html(services), None, top, show_progress="hidden", api_visibility="private")
+        syncing.connect(services)
         desk.connect("plates", plates.served(services))
         desk.connect("review", review.served(services))
         with gr.Tabs():
@@ -55,6 +58,7 @@ def _top_html(services: Services) -> str:
 
 def launch_options() -> dict[str, Any]:
     """What `Blocks.launch` needs of ours: looks, scripts, and the limit on uploads."""
+    web = signing.app_kwargs()
     scripts = "".join(f"<script>{path.read_text()}</script>" for path in sorted(_STATIC.glob("*.js")))
     return {
         "theme": theme(),
@@ -63,7 +67,7 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": "32mb",
         "footer_links": ["api"],
         "mcp_server": True,
-        "app_kwargs": {"routes": [map_tab.PLOTLY]},
+        "app_kwargs": {**web, "routes": [map_tab.PLOTLY, *web["routes"]]},
     }
 
 

@@ -87,8 +87,9 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       const come = first.filter((id) => told.items.some((item) => item.id === id));
       const before = this.list[0];
       if (come.length) this.list = [...come, ...this.list.filter((id) => !come.includes(id))];
-      this.pace = told.pace;
-      this.progress = {...told.progress, done: told.progress.done + this.outbox.entries.reduce((sum, one) => sum + this.counts(one), 0)};
+      const waiting = this.outbox.entries.reduce((sum, one) => sum + this.counts(one), 0);
+      this.pace = {...told.pace, answers: told.pace.answers + waiting};
+      this.progress = {...told.progress, done: told.progress.done + waiting};
       this.tellChoices(told.choices);
       if (first.length > come.length) this.toast(`Someone else is looking at this ${this.thing} now.`);
       if (this.list[0] !== before || !this.shown) this.show();
@@ -104,6 +105,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
 
     push(entry) {
       this.progress.done += this.counts(entry);
+      if (this.pace) this.pace.answers += this.counts(entry);
       return this.outbox.push(entry);
     }
 
