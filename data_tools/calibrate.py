@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> None:
     from data_tools.evaluation.batches import pictures_of, through_graph
     from data_tools.evaluation.detection import average_precision, best_threshold, scenes_of
     from vehicle_demo.recognition import Recognizer
+    from vehicle_demo.retraining.compare import calibration_error
 
     recognizer = Recognizer.from_checkpoint(args.checkpoint)
     scenes = list(scenes_of(recognizer, args.data, args.split, None))
@@ -119,15 +120,3 @@ def best_match(embeddings: np.ndarray, identities: np.ndarray, cameras: np.ndarr
     best = int(f1.argmax())
     below = cosines[best + 1] if best + 1 < len(cosines) else cosines[best]
     return float((cosines[best] + below) / 2), float(f1[best])
-
-
-def calibration_error(logits: np.ndarray, truth: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error of the top answer in equally wide bins of confidence."""
-    import numpy as np
-    from scipy.special import softmax
-
-    probabilities = softmax(logits, axis=1)
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
-    places = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [abs(right[places == b].mean() - confidence[places == b].mean()) * (places == b).mean() for b in set(places)]
-    return float(sum(gaps))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_tools.calibrate import best_temperature, calibration_error
+from data_tools.calibrate import best_temperature
 from data_tools.evaluate import evaluate
 from data_tools.evaluation.detection import Scene, average_precision, best_threshold
 from data_tools.evaluation.plates import edits, normalised
@@ -22,6 +22,7 @@ from tests.data_tools.files import (
 from tests.graphs import write_checkpoint, write_graph
 from vehicle_demo.gallery.metrics import retrieval
 from vehicle_demo.recognition import Recognizer
+from vehicle_demo.retraining.compare import calibration_error
 
 BOXES = np.array([[0, 0, 100, 100], [200, 200, 300, 300]], dtype=float)
 

@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image
 
 from vehicle_demo.recognition.boxes import clip, decode_boxes, distinct, widen
-from vehicle_demo.recognition.checkpoint import Checkpoint, labels_from_metadata, load_checkpoint
+from vehicle_demo.recognition.checkpoint import Checkpoint, CheckpointError, labels_from_metadata, load_checkpoint
 from vehicle_demo.recognition.graph import Graph
+from vehicle_demo.recognition.heads import Heads, features_of
 from vehicle_demo.recognition.images import open_image
 from vehicle_demo.recognition.plates import read_slots
 from vehicle_demo.recognition.reader import Reader
@@ -41,15 +42,28 @@ class Detection:
 class Recognizer:
     """One checkpoint, ready to run. Safe to share between threads; build it once."""
 
-    def __init__(self, checkpoint: Checkpoint, graph: Graph, reader: Reader | None = None) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, graph: Graph, reader: Reader | None = None, heads: Heads | None = None
+    ) -> None:
+        """Join the parts; `heads` name type, make and model in place of the graph's own.
+
+        Raises:
+            CheckpointError: names, heads and graph do not belong together.
+        """
         named = _COUNTED | ({_COLOURS: _COLOURS} if _COLOURS in graph.outputs else {})
         counts = dict(zip(named, graph.counts(list(named.values())), strict=True))
         labels = checkpoint.labels
         if labels == type(labels)():
             labels = labels_from_metadata(graph.metadata)
-        self.checkpoint = replace(checkpoint, labels=labels.completed(counts))
+        self._own = replace(checkpoint, labels=labels.completed(counts))
+        self.checkpoint = heads.described(self._own) if heads else self._own
         self.graph = graph
         self._reader = reader
+        self._heads = heads
+        if heads and any(head.features != self.features for _, head in heads.items()):
+            raise CheckpointError(
+                f"The heads {heads.version} were fitted on another graph's features. Choose heads of {checkpoint.name}."
+            )
 
     @classmethod
     def from_checkpoint(cls, source: str | Path, precision: str = "fp32", threads: int | None = None) -> Recognizer:
@@ -70,6 +84,14 @@ class Recognizer:
         path = checkpoint.reader_path
         return cls(checkpoint, graph, Reader(path, threads) if path else None)
 
+    def with_heads(self, heads: Heads | None) -> Recognizer:
+        """The same checkpoint answering with other heads, or with the graph's own; graph and reader are shared.
+
+        Raises:
+            CheckpointError: the heads read features of another length.
+        """
+        return Recognizer(self._own, self.graph, self._reader, heads)
+
     @property
     def input_size(self) -> int:
         """Side in pixels of the square that the graph takes."""
@@ -79,6 +101,11 @@ class Recognizer:
     def embedding_size(self) -> int:
         """Length of a vehicle's embedding."""
         return self.graph.counts(["reid_embeds"])[0]
+
+    @property
+    def features(self) -> int:
+        """Length of the features that heads read."""
+        return self.graph.counts([features_of(self.graph.outputs)])[0]
 
     def window(self, box: Box, size: tuple[int, int], alone: bool) -> Box:
         """The part (pixels) of a picture of `size` (width, height) that a vehicle's labels and embedding come from.
@@ -90,8 +117,9 @@ class Recognizer:
         return widen(box, self.checkpoint.crop_margin, size)
 
     def run_graph(self, pictures: Sequence[np.ndarray] | np.ndarray) -> dict[str, np.ndarray]:
-        """(N, 3, S, S) float32, as `graph.prepare` makes them -> the graph's outputs by name."""
-        return self.graph.run(pictures)
+        """(N, 3, S, S) float32, as `graph.prepare` makes them -> the graph's outputs by name, heads' own included."""
+        outputs = self.graph.run(pictures)
+        return self._heads.applied(outputs) if self._heads else outputs
 
     def recognize(self, image: ImageSource) -> Recognition:
         """Find and describe every vehicle in one picture.
@@ -115,7 +143,7 @@ class Recognizer:
         with clock.measuring("decode"):
             pictures = [open_image(image) for image in images]
         with clock.measuring("detect"):
-            whole = self.graph.run([self.graph.prepare(picture) for picture in pictures])
+            whole = self.run_graph([self.graph.prepare(picture) for picture in pictures])
             found = [self._detections(whole, row, picture.size) for row, picture in enumerate(pictures)]
         with clock.measuring("attributes"):
             described = self._describe(pictures, whole, found)
@@ -135,7 +163,7 @@ class Recognizer:
         if not images:
             return []
         pictures = [open_image(image) for image in images]
-        whole = self.graph.run([self.graph.prepare(picture) for picture in pictures])
+        whole = self.run_graph([self.graph.prepare(picture) for picture in pictures])
         found, described = [], []
         for row, picture in enumerate(pictures):
             frame = Box(0, 0, *picture.size)
@@ -149,6 +177,24 @@ class Recognizer:
             for row in zip(found, described, plates, strict=True)
             for parts in zip(*row, strict=True)
         ]
+
+    def describe_boxes(self, image: ImageSource, boxes: Sequence[Box]) -> list[dict[str, np.ndarray]]:
+        """The graph's outputs (1, ...) by name for each of these boxes (pixels), seen as `recognize` would see them.
+
+        Raises:
+            ImageError: the picture cannot be used.
+        """
+        picture = open_image(image)
+        frame = Box(0, 0, *picture.size)
+        alone = False
+        if any(self.window(box, picture.size, True) != self.window(box, picture.size, False) for box in boxes):
+            whole = self.run_graph([self.graph.prepare(picture)])
+            alone = len(self._detections(whole, 0, picture.size)) <= 1
+        windows = [self.window(box, picture.size, alone) for box in boxes]
+        if alone and windows == [frame]:
+            return [{name: values[0] for name, values in whole.items()}]
+        outputs = self.run_graph([self.graph.prepare(picture, window) for window in windows])
+        return [{name: values[row] for name, values in outputs.items()} for row in range(len(boxes))]
 
     def read_plates(self, images: Sequence[ImageSource]) -> list[PlateReading | None]:
         """Read pictures that each show one plate and little else; None where nothing can be read. They have no box.
@@ -221,7 +267,7 @@ class Recognizer:
                 crops.append(self.graph.prepare(picture, window))
                 places.append((row, window))
         if crops:
-            outputs = self.graph.run(crops)
+            outputs = self.run_graph(crops)
             for index, (row, window) in enumerate(places):
                 described[row].append(_Described({name: values[index] for name, values in outputs.items()}, window))
         return described

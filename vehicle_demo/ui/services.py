@@ -10,6 +10,10 @@ from threading import Lock
 
 from vehicle_demo.home import home as data_home
 from vehicle_demo.recognition import CheckpointError, Recognizer, load_checkpoint
+from vehicle_demo.recognition.heads import Heads
+from vehicle_demo.retraining.job import Jobs
+from vehicle_demo.retraining.retrain import versions_of
+from vehicle_demo.retraining.versions import Versions
 from vehicle_demo.ui.galleries import Galleries
 from vehicle_demo.ui.labels import Labels
 
@@ -25,6 +29,16 @@ class Choice:
     precision: str
 
 
+@dataclass
+class _Loaded:
+    """A checkpoint's recogniser with its graph's own heads, its versions, and what answers by the promoted ones."""
+
+    own: Recognizer
+    versions: Versions
+    heads: Heads | None
+    answering: Recognizer
+
+
 @dataclass(frozen=True)
 class Services:
     """Built once at start. `choices` by the name shown in the menu; the first one is the default."""
@@ -33,7 +47,9 @@ class Services:
     examples: tuple[Path, ...]
     galleries: Galleries
     labels: Labels
-    _loaded: dict[str, Recognizer] = field(default_factory=dict)
+    home: Path
+    jobs: Jobs
+    _loaded: dict[str, _Loaded] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     @property
@@ -44,16 +60,35 @@ class Services:
     def recognizer(self, name: str | None = None) -> Recognizer:
         """The recogniser of a menu entry, loaded at its first use; the default one without a name.
 
+        It answers by the heads that are promoted now, and goes on answering by them: ask anew for each picture.
+
         Raises:
             CheckpointError: there is no such entry, or it cannot be loaded.
         """
+        loaded = self._entry(name)
+        heads = loaded.versions.current()
+        with self._lock:
+            if heads is not loaded.heads:
+                loaded.heads, loaded.answering = heads, loaded.own.with_heads(heads)
+            return loaded.answering
+
+    def corrections(self, folder: Path) -> None:
+        """Write what people said of vehicles into a folder, to retrain on. Raises StoreError."""
+        self.labels.write_corrections(self.recognizer(), folder)
+
+    def versions(self, name: str | None = None) -> Versions:
+        """The versions of a menu entry's heads. Raises CheckpointError as `recognizer` does."""
+        return self._entry(name).versions
+
+    def _entry(self, name: str | None) -> _Loaded:
         name = name or self.default_choice
         if name not in self.choices:
             raise CheckpointError(f"There is no checkpoint {name} here. Choose one of: {', '.join(self.choices)}.")
         with self._lock:
             if name not in self._loaded:
                 choice = self.choices[name]
-                self._loaded[name] = Recognizer.from_checkpoint(choice.source, choice.precision)
+                own = Recognizer.from_checkpoint(choice.source, choice.precision)
+                self._loaded[name] = _Loaded(own, versions_of(self.home, own), None, own)
             return self._loaded[name]
 
 
@@ -88,4 +123,4 @@ def find_services(
         samples / "plate_crops.parquet",
         os.environ.get("VEHICLE_DEMO_DATASET", ""),
     )
-    return Services(choices, tuple(sorted((samples / "photos").glob("*.jpg"))), galleries, labels)
+    return Services(choices, tuple(sorted((samples / "photos").glob("*.jpg"))), galleries, labels, home, Jobs(home))

@@ -8,13 +8,14 @@ from typing import Any
 
 import gradio as gr
 
-from vehicle_demo.ui import benchmark, desk, gallery, plates, recognise, review, signing, syncing
+from vehicle_demo.ui import benchmark, desk, gallery, plates, recognise, retrain, review, signing, syncing
 from vehicle_demo.ui import map as map_tab
 from vehicle_demo.ui.services import Services
 from vehicle_demo.ui.theme import theme
 
 _STATIC = Path(__file__).parent / "static"
 TITLE = "VehicleDINO Studio"
+_LOOKS_S = 15
 
 
 def build(services: Services) -> gr.Blocks:
@@ -22,15 +23,11 @@ def build(services: Services) -> gr.Blocks:
     checkpoint = services.recognizer().checkpoint
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         with gr.Row(elem_classes="vd-topbar"):
-            gr.HTML(
-                f'<header class="vd-top"><h1>{TITLE}</h1>'
-                "<p>Find every vehicle in a photo: type, make, model and plate.</p>"
-                f'<nav><a href="#vd-card">{escape(checkpoint.name)} {escape(checkpoint.version)}, '
-                f"heads {escape(checkpoint.heads_version)}</a>"
-                '<a href="?view=api">API</a></nav></header>',
-                padding=False,
-            )
+            top = gr.HTML(_top_html(services), padding=False)
             signing.build()
+        # Another visitor, or another process, may promote other heads while this page is open.
+        for moment in (page.load, gr.Timer(_LOOKS_S).tick):
+            moment(lambda: _top_html(services), None, top, show_progress="hidden", api_visibility="private")
         syncing.connect(services)
         desk.connect("plates", plates.served(services))
         desk.connect("review", review.served(services))
@@ -40,12 +37,23 @@ def build(services: Services) -> gr.Blocks:
             map_tab.build(services)
             plates.build()
             review.build(services)
+            retrain.build(services)
             benchmark.build(services)
         if checkpoint.model_card is not None:
             with gr.Accordion("Model card", open=False, elem_id="vd-card"):
                 gr.Markdown(_without_front_matter(checkpoint.model_card.read_text()))
     page.queue(default_concurrency_limit=4)
     return page
+
+
+def _top_html(services: Services) -> str:
+    checkpoint = services.recognizer().checkpoint
+    return (
+        f'<header class="vd-top"><h1>{TITLE}</h1><p>Find every vehicle in a photo: type, make, model and plate.</p>'
+        f'<nav><a href="#vd-card">{escape(checkpoint.name)} {escape(checkpoint.version)}, '
+        f"heads <span data-heads>{escape(checkpoint.heads_version)}</span></a>"
+        '<a href="?view=api">API</a></nav></header>'
+    )
 
 
 def launch_options() -> dict[str, Any]:

@@ -1,0 +1,81 @@
+"""Fit new heads from a corrections data set, compare them with those that answer, and keep them as a version."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vehicle_demo.retraining.compare import Comparison
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `python -m data_tools retrain`."""
+    parser.add_argument("--checkpoint", required=True, help="a folder or a Hub model, with its weights and replay bank")
+    parser.add_argument("--corrections", type=Path, required=True, help="a folder with data/train.parquet and so on")
+    parser.add_argument("--home", type=Path, help="by default VEHICLE_DEMO_HOME, else the user's data folder")
+    parser.add_argument("--person", default="", help="whose version it is; by default who is logged in")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--promote", action="store_true", help="let the app answer by it at once")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the comparison and where the version is; a running app answers by it as soon as it is promoted.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be loaded.
+        ValueError: there is nothing to learn from, or the version could not be written or promoted.
+    """
+    import getpass
+
+    from tqdm import tqdm
+
+    from vehicle_demo.home import home
+    from vehicle_demo.recognition import Recognizer
+    from vehicle_demo.retraining.retrain import retrain, versions_of
+    from vehicle_demo.retraining.shipped import RetrainError
+    from vehicle_demo.retraining.versions import VersionError
+
+    recognizer = Recognizer.from_checkpoint(args.checkpoint)
+    versions = versions_of(args.home or home(), recognizer)
+    person = args.person or getpass.getuser()
+    try:
+        answering = versions.state().answering
+        with tqdm(desc="looking") as bar:
+            for step in retrain(recognizer, versions, args.corrections, person, args.seed):
+                if bar.desc.rstrip(": ") != step.stage:
+                    bar.set_description(step.stage)
+                bar.total, bar.n = step.total, step.done
+                bar.refresh()
+        assert step.version is not None and step.comparison is not None
+        for reason in step.bad:
+            print(f"passed over: {reason}")
+        for line in lines(step.comparison):
+            print(line)
+        print(f"{versions.folder / step.version.name}")
+        if args.promote:
+            versions.promote(step.version.name, person, answering)
+            print(f"{step.version.name} answers now; {answering} did before.")
+    except (RetrainError, VersionError) as error:
+        raise ValueError(str(error)) from error
+
+
+def lines(comparison: Comparison) -> Iterator[str]:
+    """A comparison to be read in a terminal: the figures, what got worse, the verdict."""
+    for part, tasks in comparison.figures.items():
+        for task, figures in tasks.items():
+            for name, change in (("top-1", figures.top1), ("top-5", figures.top5)):
+                low, high = change.interval
+                yield (
+                    f"{part}, {task} {name}: {change.before.value:.4f} -> {change.after.value:.4f} "
+                    f"({change.value:+.4f}, 95 % {low:+.4f} to {high:+.4f}, {change.before.count} vehicles)"
+                )
+            was, now = figures.calibration
+            yield f"{part}, {task} expected calibration error: {was:.4f} -> {now:.4f}"
+    for one in comparison.worse:
+        before, after = one.change.before, one.change.after
+        yield f"worse: {one.task} {one.name}: {before.right} -> {after.right} of {before.count}"
+    yield comparison.verdict

@@ -1,0 +1,43 @@
+"""Vehicles whose features lie around one point for each model, for tests of fitting and comparing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vehicle_demo.recognition.heads import TENSORS, Head, Heads
+from vehicle_demo.retraining.shipped import Examples
+
+FEATURES = 32
+
+
+def name(task: str, model: int) -> str:
+    """What model number so-and-so is called: two models share a make, four a type."""
+    return f"{task} {model // {'model': 1, 'make': 2, 'type': 4}[task]}"
+
+
+def centre(model: int) -> np.ndarray:
+    """(FEATURES,) float32."""
+    return np.random.default_rng(1000 + model).normal(size=FEATURES).astype(np.float32)
+
+
+def examples(models: Sequence[int], each: int, seed: int = 0, noise: float = 0.6) -> Examples:
+    """So many vehicles of each of these models."""
+    draw = np.random.default_rng(seed)
+    numbers = np.repeat(np.array(models), each)
+    rows = np.array([centre(model) for model in numbers.tolist()]).reshape(-1, FEATURES)
+    features = (rows + noise * draw.normal(size=rows.shape)).astype(np.float32)
+    return Examples(features, {task: np.array([name(task, model) for model in numbers]) for task in TENSORS})
+
+
+def knowing(models: Sequence[int], version: str = "built-in") -> Heads:
+    """Heads that name these models, and no others, by the middles of what has the same name."""
+
+    def head(task: str) -> Head:
+        names = sorted({name(task, model) for model in models})
+        alike = [[centre(model) for model in models if name(task, model) == one] for one in names]
+        weight = np.stack([np.mean(centres, axis=0) for centres in alike])
+        return Head(tuple(names), weight, -0.5 * (weight**2).sum(axis=1))
+
+    return Heads(version, {task: head(task) for task in TENSORS})

@@ -1,0 +1,160 @@
+"""The one fit that may run at a time: started, watched and stopped from the app, done by `worker`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Lock, Thread
+from typing import Any
+
+from vehicle_demo.retraining.shipped import RetrainError
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_PATIENCE_S = 5.0
+
+# Writes the corrections data set into a folder that is there; a RuntimeError's message says why it could not.
+Export = Callable[[Path], object]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of the learning curve; `accuracy` as in `fit.Step`."""
+
+    step: int
+    loss: float
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A fit as it stands. `stage` as in `retrain.Step`, `exporting` before; `since` when that began (monotonic, s).
+
+    When it has ended, `version` names what it wrote, or `failure` says in a sentence why it wrote nothing.
+    """
+
+    person: str
+    stage: str = "exporting"
+    since: float = field(default_factory=time.monotonic)
+    done: int = 0
+    total: int = 0
+    curve: tuple[Point, ...] = ()
+    running: bool = True
+    version: str = ""
+    bad: tuple[str, ...] = ()
+    failure: str = ""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """What the stage may still take; None before that can be told."""
+        if not self.done or not self.running:
+            return None
+        return (time.monotonic() - self.since) / self.done * (self.total - self.done)
+
+
+class Jobs:
+    """Fits of one app, one at a time. Safe to share between threads."""
+
+    def __init__(self, home: Path) -> None:
+        """`home` is where versions are kept."""
+        self._home = home
+        self._lock = Lock()
+        self._job: Job | None = None
+        self._child: subprocess.Popen[str] | None = None
+        self._cancelled = False
+
+    @property
+    def job(self) -> Job | None:
+        """The fit that runs, or the last one; None before the first."""
+        return self._job
+
+    def start(self, checkpoint: str, export: Export, person: str) -> None:
+        """Begin a fit of the checkpoint at this place (a folder or a Hub model); it goes on by itself.
+
+        Raises:
+            RetrainError: one is running.
+        """
+        with self._lock:
+            if self._job is not None and self._job.running:
+                raise RetrainError(f"{self._job.person} is retraining already. Wait until that has finished.")
+            self._job, self._cancelled = Job(person), False
+        Thread(target=self._work, args=(checkpoint, export, person), daemon=True, name="retraining").start()
+
+    def cancel(self) -> None:
+        """Stop the fit that runs, if one does; nothing is written by it then."""
+        with self._lock:
+            self._cancelled = True
+            if self._child is not None:
+                _stop(self._child)
+
+    def _work(self, checkpoint: str, export: Export, person: str) -> None:
+        try:
+            with tempfile.TemporaryDirectory(prefix="corrections-") as folder:
+                export(Path(folder))
+                ended = self._watch(checkpoint, folder, person)
+        except (RuntimeError, OSError) as error:
+            ended = {"failure": str(error)}
+        if self._cancelled and "version" not in ended:
+            ended = {"failure": "Stopped. Nothing was changed."}
+        self._set(running=False, **ended)
+
+    def _watch(self, checkpoint: str, folder: str, person: str) -> dict[str, Any]:
+        """Run the worker to its end and say how the job ended."""
+        asked = {"checkpoint": checkpoint, "corrections": folder, "home": str(self._home), "person": person}
+        command = [sys.executable, "-m", f"{__package__}.worker", *(f"--{key}={value}" for key, value in asked.items())]
+        with tempfile.TemporaryFile("w+") as complaints:
+            with self._lock:
+                if self._cancelled:
+                    return {}
+                self._child = subprocess.Popen(
+                    command, stdout=subprocess.PIPE, stderr=complaints, text=True, cwd=_PROJECT
+                )
+            ended: dict[str, Any] = {}
+            assert self._child.stdout is not None
+            for line in self._child.stdout:
+                try:
+                    said = json.loads(line)
+                except ValueError:  # killed in the middle of a word
+                    break
+                if "stage" in said:
+                    self._move(said)
+                elif "version" in said:
+                    ended = {"version": said["version"], "bad": tuple(said["bad"])}
+                else:
+                    ended = {"failure": said["error"]}
+            code = self._child.wait()
+            with self._lock:
+                self._child = None
+            if not ended:
+                complaints.seek(0)
+                last = complaints.read().strip().splitlines()[-1:]
+                print(f"Retraining broke off with code {code}: {' '.join(last)}", file=sys.stderr)
+                ended = {"failure": f"The fit broke off (code {code}). Nothing was changed; start it again."}
+            return ended
+
+    def _move(self, said: dict[str, Any]) -> None:
+        job = self._job
+        assert job is not None
+        since = job.since if said["stage"] == job.stage else time.monotonic()
+        curve = job.curve
+        if said["loss"] is not None:
+            curve = (*curve, Point(said["done"], said["loss"], said["accuracy"]))
+        self._set(stage=said["stage"], since=since, done=said["done"], total=said["total"], curve=curve)
+
+    def _set(self, **values: Any) -> None:
+        with self._lock:
+            assert self._job is not None
+            self._job = replace(self._job, **values)
+
+
+def _stop(child: subprocess.Popen[str]) -> None:
+    child.terminate()
+    try:
+        child.wait(_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        child.kill()

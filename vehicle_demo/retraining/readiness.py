@@ -1,0 +1,69 @@
+"""What would be learnt now: how many corrections of what, how far people agree, and what speaks against it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from vehicle_demo.recognition.heads import TENSORS
+from vehicle_demo.retraining.corrections import Corrections
+
+FEW: Final = 5
+_TO_CHOOSE = 20
+
+
+@dataclass(frozen=True)
+class Name:
+    """A name that people gave: how many vehicles have it, and whether the heads that answer lack it."""
+
+    name: str
+    count: int
+    new: bool
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Counts of corrections and of each of their parts; by task the names, the commonest first.
+
+    `agreement` is the mean certainty of what several people answered, None where nobody was asked twice.
+    """
+
+    count: int
+    parts: Mapping[str, int]
+    names: Mapping[str, tuple[Name, ...]]
+    agreement: float | None
+    left_out: int
+    warnings: tuple[str, ...]
+
+
+def readiness(corrections: Corrections, known: Mapping[str, tuple[str, ...]]) -> Readiness:
+    """Count what a folder holds; `known` are the names by task that the heads have."""
+    rows = corrections.rows
+    parts = Counter(row.part for row in rows)
+    names = {}
+    for task in TENSORS:
+        counts = Counter(row.truth[task] for row in rows if row.truth[task])
+        names[task] = tuple(Name(name, count, name not in known[task]) for name, count in counts.most_common())
+    several = [row.weight for row in rows if row.people > 1]
+    warnings = []
+    if parts["validation"] < _TO_CHOOSE:
+        warnings.append(
+            f"{parts['validation']} corrections are kept aside to choose settings by; from {_TO_CHOOSE} on they are "
+            "used. Until then the usual setting is taken."
+        )
+    if not parts["test"]:
+        warnings.append("No corrections are kept aside to compare by: the verdict can only speak of the hold-out.")
+    rare = [one.name for one in names["model"] if one.new and one.count < FEW]
+    if rare:
+        listed = ", ".join(rare[:FEW]) + (f" and {len(rare) - FEW} more" if len(rare) > FEW else "")
+        warnings.append(f"New models with fewer than {FEW} vehicles are hard to learn: {listed}.")
+    return Readiness(
+        len(rows),
+        {part: parts[part] for part in ("train", "validation", "test")},
+        names,
+        sum(several) / len(several) if several else None,
+        sum(corrections.statuses.values()) - len(rows),
+        tuple(warnings),
+    )
