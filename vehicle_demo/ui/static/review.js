@@ -103,7 +103,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     nothing() {
       if (this.chosen.conflicts) return 'No conflict waits for a decision.';
       return this.progress.done < this.progress.total ? 'Somebody else is looking at those that are left. This page asks for them again by itself.'
-        : 'No vehicle is left here. Change the filter, add pictures below, or send one from a card in Recognise.';
+        : 'No vehicle is left here. Change the filter, send one from a card in Recognise, or add pictures below: the example photos are two clicks away.';
     }
 
     alsoLeft() {
