@@ -57,6 +57,8 @@ READS = {
     "recognise.on_start",
     "recognise.read_plate",
     "recognise.recognize",
+    "retrain_look",
+    "shell.on_look",
 }
 # Gradio's own, of the button to sign in.
 READS_ON_SPACES = READS | {"login_button._check_login_status"}
@@ -110,7 +112,8 @@ def written(services: Services) -> dict[str, Any]:
             table: [tuple(row) for row in connection.execute(text(f"SELECT * FROM {table}"))]
             for table in ("pictures", "items", "events", "leases")
         }
-    return {**tables, "galleries": sorted(services.galleries.folder.rglob("*"))}
+    kept = services.galleries.folder, services.versions().folder
+    return {**tables, "files": [sorted(folder.rglob("*")) for folder in kept]}
 
 
 def all_refuse(ways: Ways, reads: set[str], cookies: dict[str, str], services: Services) -> None:

@@ -28,14 +28,21 @@ _Name = Annotated[str, Field(max_length=64)]
 
 
 class _Sent(BaseModel):
-    """What the page asks for: `look` writes nothing. `seen` is the version that answered when it was drawn."""
-
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    action: Literal["look", "start", "cancel", "promote", "discard", "roll back", "pin", "unpin"]
+
+class _Look(_Sent):
+    """`afresh` counts the corrections again."""
+
+    afresh: bool = False
+
+
+class _Do(_Sent):
+    """What a person decides; `seen` is the version that answered when the page was drawn."""
+
+    action: Literal["start", "cancel", "promote", "discard", "roll back", "pin", "unpin"]
     version: _Name = ""
     seen: _Name = ""
-    afresh: bool = False
 
 
 def build(services: Services) -> gr.Tab:
@@ -44,27 +51,33 @@ def build(services: Services) -> gr.Tab:
         gr.HTML(
             _PAGE,
             js_on_load="vehicleDemo.mountRetrain(element, server);",
-            server_functions=[served(services)],
+            server_functions=served(services),
             elem_id="vd-retrain",
         )
     return tab
 
 
-def served(services: Services) -> Callable[..., Any]:
-    """What the page's script may ask: `{action, version, seen}` in, the parts of the page as HTML out."""
+def served(services: Services) -> list[Callable[..., Any]]:
+    """What the page's script may ask, by name: one looks, one writes. Both answer with the page's parts as HTML."""
     desk = _Desk(services)
 
-    def retrain(sent: Any, request: gr.Request) -> dict[str, Any]:
+    def retrain_look(sent: Any) -> dict[str, Any]:
         try:
-            asked = _Sent.model_validate(sent)
-            said = desk.do(asked, person_of(request)) if asked.action != "look" else ""
+            return {**desk.parts(_Look.model_validate(sent).afresh), "says": ""}
+        except ValidationError:
+            return {**desk.parts(False), "says": _RELOAD}
+
+    def retrain_do(sent: Any, request: gr.Request) -> dict[str, Any]:
+        try:
+            person = person_of(request)
+            said = desk.do(_Do.model_validate(sent), person)
         except ValidationError:
             said = _RELOAD
         except (NotAllowedError, RetrainError, VersionError, CheckpointError) as error:
             said = str(error)
-        return {**desk.parts(bool(isinstance(sent, dict) and sent.get("afresh"))), "says": said}
+        return {**desk.parts(False), "says": said}
 
-    return retrain
+    return [retrain_look, retrain_do]
 
 
 @dataclass
@@ -76,7 +89,7 @@ class _Desk:
     _trouble: str = "Counting the corrections."
     _counting: Lock = field(default_factory=Lock)
 
-    def do(self, asked: _Sent, person: str) -> str:
+    def do(self, asked: _Do, person: str) -> str:
         """Do it, and say so. Raises RetrainError and VersionError."""
         versions, jobs = self.services.versions(), self.services.jobs
         name, seen = asked.version, asked.seen

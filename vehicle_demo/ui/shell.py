@@ -21,13 +21,17 @@ _LOOKS_S = 15
 def build(services: Services) -> gr.Blocks:
     """The whole page; launch it with `launch_options`."""
     checkpoint = services.recognizer().checkpoint
+
+    def on_look() -> str:
+        return _top_html(services)
+
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         with gr.Row(elem_classes="vd-topbar"):
             top = gr.HTML(_top_html(services), padding=False)
             signing.build()
         # Another visitor, or another process, may promote other heads while this page is open.
         for moment in (page.load, gr.Timer(_LOOKS_S).tick):
-            moment(lambda: _top_html(services), None, top, show_progress="hidden", api_visibility="private")
+            moment(on_look, None, top, show_progress="hidden", api_visibility="private")
         syncing.connect(services)
         desk.connect("plates", plates.served(services))
         desk.connect("review", review.served(services))

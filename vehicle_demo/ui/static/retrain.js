@@ -26,21 +26,22 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       document.querySelectorAll('[data-heads]').forEach((place) => { place.textContent = told.heads; });
     }
 
-    async function ask(sent) {
-      if (asking && sent.action === 'look') return;
+    const look = (sent) => asking || ask('retrain_look', sent);
+
+    async function ask(name, sent) {
       asking = true;
       clearTimeout(later);
       let wait = IDLE_MS;
       try {
-        const told = await server.retrain(sent);
+        const told = await server[name](sent);
         draw(told);
-        if (told.says || sent.action !== 'look') of('.vd-retrain-says').textContent = told.says;
+        if (told.says || name === 'retrain_do') of('.vd-retrain-says').textContent = told.says;
         wait = told.busy ? BUSY_MS : IDLE_MS;
       } catch {
         of('.vd-retrain-says').textContent = 'The app does not answer. It is asked again.';
       }
       asking = false;
-      later = setTimeout(() => { if (root.checkVisibility()) ask({action: 'look'}); }, wait);
+      later = setTimeout(() => { if (root.checkVisibility()) look({}); }, wait);
     }
 
     root.addEventListener('click', (event) => {
@@ -48,11 +49,11 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       if (!button || button.disabled) return;
       button.disabled = true;
       const {retrain: action, version = '', seen: answered = ''} = button.dataset;
-      ask({action, version, seen: answered}).then(() => { if (action !== 'start') button.disabled = false; });
+      ask('retrain_do', {action, version, seen: answered}).then(() => { if (action !== 'start') button.disabled = false; });
     });
     new IntersectionObserver(() => {
       const visible = root.checkVisibility();
-      if (visible && !seen) ask({action: 'look', afresh: true});
+      if (visible && !seen) look({afresh: true});
       seen = visible;
     }).observe(root);
   }
