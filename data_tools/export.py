@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # ONNX Runtime Web runs this opset with WASM and WebGPU alike; GridSample needs 16 at least.
 OPSET = 18
 _PER_SOURCE = 32
+_KINDS = ("detection", "cars196", "plate_crops", "plate_photos")
 _SCOPES = "name_scopes"
 _ANY_SIZE = 2**31
 # Parts whose layers stay in float: their outputs are what people read, and they are small.
@@ -60,10 +61,11 @@ def run(args: argparse.Namespace) -> None:
         _keep_weights(model, args.run, args.output)
     graph, quantised = args.output / "model.onnx", args.output / "model_int8.onnx"
     export_graph(model, graph)
-    pictures = list(calibration_pictures(args.data, model.config.image_size))
-    quantise(graph, quantised, pictures)
     description = args.output / "checkpoint.json"
     kept = json.loads(description.read_text()) if description.exists() else {}
+    # Where a reader stands beside the graph, no plate's close-up goes through it.
+    kinds = [kind for kind in _KINDS if kind != "plate_crops" or "reader" not in kept]
+    quantise(graph, quantised, list(calibration_pictures(args.data, model.config.image_size, kinds)))
     values = {
         "format": 1,
         "name": args.name,
@@ -173,8 +175,12 @@ def quantise(source: Path, target: Path, pictures: Sequence[np.ndarray]) -> None
         root.setLevel(level)
 
 
-def calibration_pictures(data: Path, size: int) -> Iterator[np.ndarray]:
-    """Training pictures of every kind, stretched and normalised. Raises FileNotFoundError when there are none."""
+def calibration_pictures(data: Path, size: int, kinds: Sequence[str] = _KINDS) -> Iterator[np.ndarray]:
+    """Training pictures of these kinds, stretched and normalised. Raises FileNotFoundError when there are none.
+
+    They must be what the graph sees when it is used: what it was not trained on may reach values a thousand times as
+    large, and then nothing is left of the others.
+    """
     import numpy as np
 
     from data_tools.readers import parquet, registry
@@ -182,7 +188,7 @@ def calibration_pictures(data: Path, size: int) -> Iterator[np.ndarray]:
 
     mean, std = np.array(IMAGENET_MEAN, np.float32), np.array(IMAGENET_STD, np.float32)
     found, ours = False, registry.layout_of(data) is None
-    for name in ("detection", "cars196", "plate_crops", "plate_photos"):
+    for name in kinds:
         left = _PER_SOURCE
         for index, picture in enumerate(parquet.read(data, name) if ours else registry.read(data, name, "train")):
             # Neighbouring rows come from one publisher, often one film.
