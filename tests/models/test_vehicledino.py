@@ -13,8 +13,10 @@ from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
 from data_tools.export import calibration_pictures, export_graph, export_preset, quantise
+from data_tools.pictures import windows
 from tests.data_tools.files import write_cars, write_scenes
 from vehicle_demo.models.vehicledino import PRESETS, VehicleDINO, VehicleDINOConfig
+from vehicle_demo.recognition import Recognizer
 from vehicle_demo.recognition.boxes import overlaps, to_corners
 
 CHECKPOINT = Path(__file__).parents[2] / "checkpoints" / "vehicledino-nano"
@@ -125,3 +127,13 @@ def test_calibration_without_pictures_says_so(tmp_path: Path) -> None:
         list(calibration_pictures(tmp_path, 64))
     write_cars(tmp_path, count=3)
     assert len(list(calibration_pictures(tmp_path, 64))) == 1
+
+
+def test_the_shipped_int8_graph_says_nearly_what_fp32_says() -> None:
+    """INT8 was once calibrated with pictures that the network was not trained on, and named nothing right any more."""
+    recognizers = [Recognizer.from_checkpoint(CHECKPOINT, precision) for precision in ("fp32", "int8")]
+    crops = list(windows())[:24]
+    exact, rounded = (
+        np.stack([vehicle.embedding for vehicle in recognizer.describe_batch(crops)]) for recognizer in recognizers
+    )
+    assert (exact * rounded).sum(axis=1).mean() > 0.9
