@@ -31,7 +31,8 @@ def test_a_name_settles_make_and_type(model: str, make: str | None, type: str | 
 def test_all_names_of_the_shipped_checkpoint_settle_both() -> None:
     labels = load_checkpoint(CHECKPOINT).labels
     assert len(labels.models) == len(json.loads((CHECKPOINT / "checkpoint.json").read_text())["labels"]["models"])
-    assert [model for model in labels.models if None in implied(model, labels).values()] == []
+    real = [model for model in labels.models if model not in labels.drawn]
+    assert len(real) == 196 and [model for model in real if None in implied(model, labels).values()] == []
 
 
 def test_the_longest_make_of_a_list_counts() -> None:

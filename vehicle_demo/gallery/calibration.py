@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import get_ident
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def calibrate(rows: np.ndarray, identities: np.ndarray, index: Index | None, see
 
 def save(calibration: Calibration, folder: Path) -> None:
     """Keep it in the gallery's folder, replaced in one step."""
-    part = folder / f"{_FILE}.{os.getpid()}.part"
+    part = folder / f"{_FILE}.{os.getpid()}.{get_ident()}.part"
     part.write_text(json.dumps(asdict(calibration)))
     os.replace(part, folder / _FILE)
 
