@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 _SAME_OBJECT = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
-_TENSORS = {"type": ("vehicle_types", "types"), "make": ("makes", "makes"), "model": ("models", "models")}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +32,7 @@ def run(args: argparse.Namespace) -> None:
     """
     import numpy as np
 
+    from data_tools.evaluation.attributes import TASKS
     from data_tools.evaluation.batches import pictures_of, through_graph
     from data_tools.evaluation.detection import average_precision, best_threshold, scenes_of
     from vehicle_demo.recognition import Recognizer
@@ -46,16 +46,16 @@ def run(args: argparse.Namespace) -> None:
         print(f"same object from IoU {limit:.2f}: AP50 {ap50:.3f}, AP {mean:.3f}")
     threshold, f1 = best_threshold([scene.shown(same_object) for scene in scenes])
     print(f"chosen {same_object:.2f}; detection threshold {threshold:.3f}, F1 {f1:.3f}")
-    logits: dict[str, list[np.ndarray]] = {task: [] for task in _TENSORS}
-    truths: dict[str, list[int]] = {task: [] for task in _TENSORS}
+    logits: dict[str, list[np.ndarray]] = {task: [] for task in TASKS}
+    truths: dict[str, list[int]] = {task: [] for task in TASKS}
     for picture, _, outputs in through_graph(recognizer, pictures_of(args.data, "cars196", args.split, None)):
-        for task, (tensor, kind) in _TENSORS.items():
+        for task, (tensor, kind) in TASKS.items():
             names = getattr(recognizer.checkpoint.labels, kind)
             if getattr(picture, task) in names:
                 logits[task].append(outputs[tensor][0])
                 truths[task].append(names.index(getattr(picture, task)))
     temperatures = {}
-    for task in _TENSORS:
+    for task in TASKS:
         if not truths[task]:
             raise ValueError(f"{args.data} has no {task} names of the split {args.split} that the checkpoint knows.")
         stacked, truth = np.stack(logits[task]), np.array(truths[task])

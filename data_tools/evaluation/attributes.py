@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,8 @@ from data_tools.evaluation.batches import pictures_of, through_graph
 from vehicle_demo.recognition import Recognizer
 
 Task = Literal["type", "make", "model"]
-_TASKS: dict[Task, tuple[str, str]] = {
+# The graph's tensor and the kind of its names.
+TASKS: Mapping[Task, tuple[str, str]] = {
     "type": ("vehicle_types", "types"),
     "make": ("makes", "makes"),
     "model": ("models", "models"),
@@ -35,8 +36,8 @@ def name_vehicles(recognizer: Recognizer, data: Path, split: str, limit: int | N
     """Every picture of the split that is one vehicle, named."""
     return [
         Named(
-            {task: getattr(picture, task) for task in _TASKS},
-            {task: _likeliest(outputs[tensor][0], recognizer, kind) for task, (tensor, kind) in _TASKS.items()},
+            {task: getattr(picture, task) for task in TASKS},
+            {task: _likeliest(outputs[tensor][0], recognizer, kind) for task, (tensor, kind) in TASKS.items()},
         )
         for picture, _, outputs in through_graph(recognizer, pictures_of(data, "cars196", split, limit))
     ]
@@ -59,7 +60,7 @@ def evaluate_attributes(recognizer: Recognizer, data: Path, split: str, limit: i
     named = name_vehicles(recognizer, data, split, limit)
     if not named:
         return None
-    right = {f"{task}_top1": [one.given[task][0] == one.truth[task] for one in named] for task in _TASKS}
+    right = {f"{task}_top1": [one.given[task][0] == one.truth[task] for one in named] for task in TASKS}
     listed = [one.truth["model"] in one.given["model"] for one in named]
     figures = {**right, "model_top5": listed, "make_agrees": agree(named, "make"), "type_agrees": agree(named, "type")}
     return {**{name: float(np.mean(values)) for name, values in figures.items()}, "images": len(named)}

@@ -6,16 +6,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from data_tools.evaluation.attributes import TASKS
 from data_tools.evaluation.batches import through_graph
 from data_tools.readers.parquet import read_drawn_vehicles
 from vehicle_demo.recognition import Recognizer
 
-_TASKS = {
-    "type": ("vehicle_types", "types"),
-    "make": ("makes", "makes"),
-    "model": ("models", "models"),
-    "colour": ("colours", "colours"),
-}
+_TASKS = (*TASKS.items(), ("colour", ("colours", "colours")))
 
 
 def evaluate_drawn(recognizer: Recognizer, data: Path, split: str, limit: int | None) -> dict[str, Any] | None:
@@ -26,11 +22,11 @@ def evaluate_drawn(recognizer: Recognizer, data: Path, split: str, limit: int | 
     labels = recognizer.checkpoint.labels
     if not labels.drawn:
         return None
-    right = dict.fromkeys(_TASKS, 0)
+    right = {task: 0 for task, _ in _TASKS}
     vehicles = 0
     for picture, _, outputs in through_graph(recognizer, islice(read_drawn_vehicles(data, split), limit)):
         vehicles += 1
-        for task, (tensor, kind) in _TASKS.items():
+        for task, (tensor, kind) in _TASKS:
             if tensor in outputs:
                 right[task] += getattr(labels, kind)[int(outputs[tensor][0].argmax())] == getattr(picture, task)
     if not vehicles:

@@ -18,7 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vehicle_demo.annotation.store import Event, Said, Store, StoreError, UnknownItemError
 from vehicle_demo.annotation.work import Work
 from vehicle_demo.recognition import CheckpointError, ImageError
+from vehicle_demo.ui.labels import Labels
 from vehicle_demo.ui.people import NotAllowedError, person_of
+from vehicle_demo.ui.services import Services
 
 RELOAD = "This was not understood. Reload the page."
 
@@ -58,6 +60,17 @@ class History(Sent):
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
+
+
+class Desk:
+    """Answers what a tab's script asks, in plain values."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    @property
+    def _labels(self) -> Labels:
+        return self._services.labels
 
 
 class _Counted(Protocol):

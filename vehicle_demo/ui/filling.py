@@ -58,13 +58,7 @@ def build(services: Services, menu: gr.Dropdown) -> None:
             with gr.Column(min_width=300):
                 name = gr.Textbox("mine", label="Name of the gallery", max_lines=1)
                 dataset = gr.Textbox("", label="Dataset on the Hub", placeholder="owner/name", max_lines=1)
-            files = gr.File(
-                file_count="multiple",
-                file_types=[*sorted(SUFFIXES), ".zip", ".parquet"],
-                label="Pictures, .zip or .parquet",
-                height=168,
-                elem_id="vd-filling-files",
-            )
+            files = files_field("vd-filling-files")
         with gr.Row():
             start = gr.Button("Fill the gallery", variant="primary")
             stop = gr.Button("Cancel")
@@ -88,6 +82,17 @@ def _sources(files: list[str] | None, dataset: str) -> list[Source]:
     if not sources:
         raise GalleryError("Choose pictures, a .zip or .parquet file, or type the name of a Hub dataset.")
     return sources
+
+
+def files_field(elem_id: str) -> gr.File:
+    """Where people put pictures, and files that hold many: what `open_files` reads."""
+    return gr.File(
+        file_count="multiple",
+        file_types=[*sorted(SUFFIXES), ".zip", ".parquet"],
+        label="Pictures, .zip or .parquet",
+        height=168,
+        elem_id=elem_id,
+    )
 
 
 def said_html(sentence: str, bad: list[tuple[str, str]], role: str) -> str:

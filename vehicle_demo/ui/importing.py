@@ -16,10 +16,10 @@ from PIL import Image
 from vehicle_demo.annotation.store import StoreError
 from vehicle_demo.gallery.building import Progress
 from vehicle_demo.gallery.gallery import Gallery, GalleryError
-from vehicle_demo.gallery.sources import SUFFIXES, Source, open_files
+from vehicle_demo.gallery.sources import Source, open_files
 from vehicle_demo.recognition import CheckpointError, ImageError, Recognizer, Vehicle, open_image
 from vehicle_demo.ui.cards import message_html
-from vehicle_demo.ui.filling import said_html
+from vehicle_demo.ui.filling import files_field, said_html
 from vehicle_demo.ui.intake import new_vehicles, unsure
 from vehicle_demo.ui.labels import Labels
 from vehicle_demo.ui.limits import TooManyError, take_import
@@ -77,13 +77,7 @@ def build(services: Services) -> None:
         return said_html(_STOPPED, [], "status")
 
     with gr.Accordion("Add pictures", open=False, elem_id="vd-importing"):
-        files = gr.File(
-            file_count="multiple",
-            file_types=[*sorted(SUFFIXES), ".zip", ".parquet"],
-            label="Pictures, .zip or .parquet",
-            height=168,
-            elem_id="vd-importing-files",
-        )
+        files = files_field("vd-importing-files")
         everything = gr.Checkbox(False, label="All vehicles, also those that the model is sure of")
         with gr.Row():
             start = gr.Button("Add to the queue", variant="primary")

@@ -21,6 +21,7 @@ from vehicle_demo.recognition.rectify import box_around, checked_corners, rectif
 from vehicle_demo.recognition.results import Corners
 from vehicle_demo.ui.desk import (
     RELOAD,
+    Desk,
     History,
     Name,
     Number,
@@ -35,7 +36,6 @@ from vehicle_demo.ui.desk import (
     recorded,
     told,
 )
-from vehicle_demo.ui.labels import Labels
 from vehicle_demo.ui.pictures import crop_uri, data_uri
 from vehicle_demo.ui.services import Services
 
@@ -119,16 +119,7 @@ def served(services: Services) -> list[Callable[..., Any]]:
     ]
 
 
-class _Desk:
-    """Answers what the script asks, in plain values."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-
-    @property
-    def _labels(self) -> Labels:
-        return self._services.labels
-
+class _Desk(Desk):
     def take(self, asked: _Take, person: str) -> dict[str, Any]:
         """The next plates that the page does not have, leased to it, and how far the work is."""
         queue = self._labels.queue()

@@ -25,6 +25,7 @@ from vehicle_demo.recognition.names import implied
 from vehicle_demo.ui import importing
 from vehicle_demo.ui.desk import (
     RELOAD,
+    Desk,
     History,
     Name,
     Number,
@@ -39,7 +40,6 @@ from vehicle_demo.ui.desk import (
     recorded,
     told,
 )
-from vehicle_demo.ui.labels import Labels
 from vehicle_demo.ui.pictures import crop_uri, jpeg_uri
 from vehicle_demo.ui.services import Services
 
@@ -148,16 +148,7 @@ def served(services: Services) -> list[Callable[..., Any]]:
     ]
 
 
-class _Desk:
-    """Answers what the script asks, in plain values."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-
-    @property
-    def _labels(self) -> Labels:
-        return self._services.labels
-
+class _Desk(Desk):
     def take(self, asked: _Take, person: str) -> dict[str, Any]:
         """The next vehicles that the page does not have, leased to it, and how far the work is."""
         review = self._labels.review()
