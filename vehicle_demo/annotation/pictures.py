@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from vehicle_demo.annotation.durable import write_whole
 
 
 @dataclass(frozen=True)
@@ -25,21 +25,5 @@ class Pictures:
         path = self.path(sha256)
         if path.exists():
             return sha256
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Written beside its place, then moved into it: a killed process leaves no half picture under a good name.
-        descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=".part-")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        except BaseException:
-            Path(beside).unlink(missing_ok=True)
-            raise
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        write_whole(path, content)
         return sha256

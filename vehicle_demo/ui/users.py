@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import re
 import secrets
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from vehicle_demo.annotation.durable import write_whole
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,39}")
 SHORTEST_PASSWORD = 8
@@ -95,14 +95,7 @@ class UserList:
 
     def _write(self, users: dict[str, dict[str, Any]]) -> None:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # A file of its own that only its owner can read, moved into place whole.
-            descriptor, beside = tempfile.mkstemp(dir=self.path.parent, prefix=".users-")
-            with os.fdopen(descriptor, "w") as file:
-                json.dump(users, file, indent=1, sort_keys=True)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, self.path)
+            write_whole(self.path, json.dumps(users, indent=1, sort_keys=True).encode())
         except OSError as error:
             raise UserListError(f"The user list {self.path} cannot be written: {error.strerror}.") from error
 
