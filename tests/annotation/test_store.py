@@ -271,7 +271,7 @@ for name in sys.stdin:
     for turn in range(1_000_000):
         (item,) = store.add([new_item(turn)])
         store.record(Said(item, name, ANSWER, f"{name}-{turn}", f"T{turn}"))
-        os.write(1, f"kept {name}-{turn}\\n".encode())  # in one piece, whatever PYTHONUNBUFFERED says: half a line is none
+        os.write(1, f"kept {name}-{turn}\\n".encode())  # whole, whatever PYTHONUNBUFFERED says
 """
 
 
