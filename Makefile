@@ -18,6 +18,7 @@ train-nano: $(VENV)/.app fleet/drawn.parquet
 	$(VENV)/bin/python -m data_tools train --config nano --data ../shared/data --data fleet --run runs/nano --cache cache
 	$(VENV)/bin/python -m data_tools export --run runs/nano --output checkpoints/vehicledino-nano --data ../shared/data
 	$(VENV)/bin/python -m data_tools train-reader --data ../shared/data --run runs/reader --cache cache
+	$(VENV)/bin/python -m data_tools train-corners --data ../shared/data --run runs/corners --cache cache
 
 # Blender has an environment of its own: it wants other versions of what the app needs.
 fleet/drawn.parquet:

@@ -8,7 +8,7 @@ import sys
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-from vehicle_demo.ui import shell
+from vehicle_demo.ui import rescoring, shell
 from vehicle_demo.ui.services import find_services
 
 
@@ -20,6 +20,7 @@ def main() -> None:
     services.galleries.fill_sample(services.recognizer())
     services.labels.start_sync()
     services.labels.fill_sample(services.recognizer())
+    rescoring.start(services)
     shell.build(services).launch(**shell.launch_options())
 
 

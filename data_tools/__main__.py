@@ -7,8 +7,9 @@ import importlib
 import sys
 
 COMMANDS = (
-    "render", "draw_plates", "train", "train_reader", "export", "calibrate", "evaluate", "card", "index",
-    "measure_gallery", "replay_bank", "retrain", "benchmark", "benchmark_gallery", "load_test", "review", "users",
+    "render", "draw_plates", "train", "train_reader", "train_corners", "export", "calibrate", "evaluate", "card",
+    "index", "measure_gallery", "replay_bank", "retrain", "benchmark", "benchmark_gallery", "load_test",
+    "review", "users",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""How fast, how large: recognise, start-up, memory, graph sizes, INT8 against FP32, ONNX against torch."""
+"""How fast, how large: recognise, start-up, memory, graph sizes, INT8 against FP32, ONNX against torch, retraining."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from data_tools.benchmark_retraining import retraining_figures
 from data_tools.profiling import operator_times
 
 _RUNS = 15
@@ -20,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `python -m data_tools benchmark`."""
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/vehicledino-nano"))
     parser.add_argument("--base", action="store_true", help="also the base preset with random weights at 560 px (2 GB)")
+    parser.add_argument("--corrections", type=int, default=0, help="also retrain, with so many corrections")
     parser.add_argument("--runs", type=int, default=_RUNS, help="rounds; every contender runs once in each")
     parser.add_argument("--output", type=Path, help="JSON file to write")
 
@@ -35,13 +37,15 @@ def run(args: argparse.Namespace) -> None:
         times = in_turns(contenders, args.runs)
     checkpoint = load_checkpoint(args.checkpoint)
     graphs = [checkpoint.graph_path(precision) for precision in checkpoint.graphs]
-    files = [*graphs, checkpoint.reader_path] if checkpoint.reader_path else graphs
+    files = [path for path in (*graphs, checkpoint.reader_path, checkpoint.corners_path) if path]
     groups: dict[str, dict[str, float]] = {
         "graph_mb": {path.name: path.stat().st_size / 1e6 for path in files},
         "ratios": _ratios({name: figure["median"] for name, figure in times.items()}),
         "app": _app_figures(args.checkpoint),
         **{f"operator_ms, {path.name}": _largest(operator_times(path, _blank(path), args.runs)) for path in graphs},
     }
+    if args.corrections:
+        groups["retraining"] = retraining_figures(args.checkpoint, args.corrections)
     for name, figure in times.items():
         print(f"{name:36} median {figure['median']:8.1f} ms   p95 {figure['p95']:8.1f} ms")
     for group, values in groups.items():
@@ -106,7 +110,10 @@ def _contenders(checkpoint: Path, base: Path | None) -> dict[str, Callable[[], A
     from data_tools.export import export_preset, load_run
     from data_tools.pictures import photos, windows
     from vehicle_demo.recognition import Recognizer
+    from vehicle_demo.recognition.boxes import widen
+    from vehicle_demo.recognition.corners import MARGIN, CornerFinder
     from vehicle_demo.recognition.graph import Graph
+    from vehicle_demo.recognition.results import Box
 
     def encoded(vehicles: int) -> bytes:
         """The first picture in which just this many vehicles are found: each costs a pass over its crop."""
@@ -146,6 +153,10 @@ def _contenders(checkpoint: Path, base: Path | None) -> dict[str, Callable[[], A
         "one pass, torch": torch_pass,
         "read one plate": lambda: full.read_plates([plate]),
     }
+    if full.checkpoint.corners_path:
+        finder = CornerFinder(full.checkpoint.corners_path)
+        inside = widen(Box(0, 0, *plate.size), -MARGIN / 2, plate.size)
+        contenders["find one plate's corners"] = lambda: finder.find([(plate, inside)])
     if base is not None:
         export_preset("base", base)
         graph = Graph(base)

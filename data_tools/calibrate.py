@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     from data_tools.evaluation.batches import pictures_of, through_graph
     from data_tools.evaluation.detection import average_precision, best_threshold, scenes_of
     from vehicle_demo.recognition import Recognizer
-    from vehicle_demo.retraining.compare import calibration_error
+    from vehicle_demo.retraining.calibration import best_temperature, calibration_error
 
     recognizer = Recognizer.from_checkpoint(args.checkpoint)
     scenes = list(scenes_of(recognizer, args.data, args.split, None))
@@ -78,18 +78,6 @@ def run(args: argparse.Namespace) -> None:
     values["temperatures"] = temperatures
     values["same_object"] = same_object
     description.write_text(json.dumps(values, indent=1) + "\n")
-
-
-def best_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
-    """The divisor of the logits (N, K) under which the truths (N,) are likeliest (Guo et al., arXiv 1706.04599)."""
-    import numpy as np
-    from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax
-
-    def surprise(log_temperature: float) -> float:
-        return -float(log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(len(truth)), truth].mean())
-
-    return float(np.exp(minimize_scalar(surprise, bounds=(-3, 3), method="bounded").x))
 
 
 def best_match(embeddings: np.ndarray, identities: np.ndarray, cameras: np.ndarray) -> tuple[float, float]:

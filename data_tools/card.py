@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 BEGIN, END = "<!-- figures: python -m data_tools card -->", "<!-- end of figures -->"
 # Training logs, and the curves drawn of them.
-LOGS = {"training.jsonl": "training.png", "reader_training.jsonl": "reader_training.png"}
+LOGS = {f"{part}training.jsonl": f"{part}training.png" for part in ("", "reader_", "corners_")}
 CONFUSION = "plate_confusion.png"
 _CONFUSED = 8
 

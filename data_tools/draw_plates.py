@@ -28,11 +28,11 @@ def run(args: argparse.Namespace) -> None:
     from PIL import Image
 
     from data_tools.drawing.plates import LAYOUTS
-    from data_tools.training.config import load_reader_config
+    from data_tools.training.config import load_plate_config
     from data_tools.training.plates import drawn_views
 
     # A reader that goes on from an earlier one takes the next seed.
-    taught = load_reader_config("reader").seed
+    taught = load_plate_config("reader").seed
     if args.seed <= taught:
         raise ValueError(f"The reader was taught plates of the seeds up to {taught}: choose another.")
     rows = []

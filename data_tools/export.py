@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
         "version": args.version,
         "graphs": {"fp32": graph.name, "int8": quantised.name},
         "labels": labels,
-        **{key: kept[key] for key in ("thresholds", "temperatures", "same_object", "reader") if key in kept},
+        **{key: kept[key] for key in ("thresholds", "temperatures", "same_object", "reader", "corners") if key in kept},
     }
     description.write_text(json.dumps(values, indent=1) + "\n")
     for path in (graph, quantised):

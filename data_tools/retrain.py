@@ -19,6 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--home", type=Path, help="by default VEHICLE_DEMO_HOME, else the user's data folder")
     parser.add_argument("--person", default="", help="whose version it is; by default who is logged in")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rate", type=float, help="step size; by default, as what follows, chosen among several")
+    parser.add_argument("--weight", type=float, help="of the corrections against the replay")
+    parser.add_argument("--decay", type=float, help="towards the heads that answer now")
     parser.add_argument("--promote", action="store_true", help="let the app answer by it at once")
 
 
@@ -26,6 +29,7 @@ def run(args: argparse.Namespace) -> None:
     """Print the comparison and where the version is; a running app answers by it as soon as it is promoted.
 
     Raises:
+        FileNotFoundError: the folder holds no corrections.
         CheckpointError: the checkpoint cannot be loaded.
         ValueError: there is nothing to learn from, or the version could not be written or promoted.
     """
@@ -36,16 +40,22 @@ def run(args: argparse.Namespace) -> None:
     from vehicle_demo.home import home
     from vehicle_demo.recognition import Recognizer
     from vehicle_demo.retraining.retrain import retrain, versions_of
+    from vehicle_demo.retraining.settings import Wishes
     from vehicle_demo.retraining.shipped import RetrainError
     from vehicle_demo.retraining.versions import VersionError
 
+    if not (args.corrections / "data").is_dir():
+        raise FileNotFoundError(
+            f"{args.corrections} holds no corrections: unpack what the Review tab's Download dataset gives there."
+        )
     recognizer = Recognizer.from_checkpoint(args.checkpoint)
     versions = versions_of(args.home or home(), recognizer)
     person = args.person or getpass.getuser()
+    wishes = Wishes(args.rate, args.weight, args.decay)
     try:
         answering = versions.state().answering
         with tqdm(desc="looking") as bar:
-            for step in retrain(recognizer, versions, args.corrections, person, args.seed):
+            for step in retrain(recognizer, versions, args.corrections, person, args.seed, wishes):
                 if bar.desc.rstrip(": ") != step.stage:
                     bar.set_description(step.stage)
                 bar.total, bar.n = step.total, step.done

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
         mixture = data.possible(phase.mixture)
         if mixture != phase.mixture:
             accelerator.print(f"Phase {phase.name} does without what the data lack: {mixture}", flush=True)
-        batch_at = partial(data.batch_at, mixture=mixture, size=phase.image_size)
+        batch_at = partial(data.batch_at, mixture=mixture, sizes=phase.image_sizes)
         trained = fit(losses, batch_at, phase.schedule, args.run / phase.name, accelerator)
         losses.load_state_dict(trained.state_dict())
     if accelerator.is_main_process:

@@ -1,4 +1,4 @@
-"""A small part of the Hub over HTTP: one private dataset, its tree, its files, and commits; it fails when told to."""
+"""A small part of the Hub over HTTP: one private dataset or model with its files and commits; it fails when told to."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class FakeHub:
     """What is on it, and how it answers: with `status` unless that is 200, and only once `open` is set."""
 
     repo: str = "someone/labels"
+    kind: str = "dataset"
     private: bool = True
     created: bool = False
     files: dict[str, bytes] = field(default_factory=dict)
@@ -31,13 +32,14 @@ class FakeHub:
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
         """(status, headers, body)."""
-        api = f"/api/datasets/{self.repo}"
+        api = f"/api/{self.kind}s/{self.repo}"
+        page = f"/{self.repo}" if self.kind == "model" else f"/datasets/{self.repo}"
         if self.status != 200:
             return self.status, {}, b'{"error": "as told"}'
         if path == "/api/repos/create":
             self.created = True
             self.private = json.loads(body)["visibility"] == "private"
-            return self._told({"url": f"{self.url}/datasets/{self.repo}"})
+            return self._told({"url": f"{self.url}{page}"})
         if not self.created:
             return 404, {"X-Error-Code": "RepoNotFound"}, b"{}"
         if path.startswith(f"{api}/tree/"):
@@ -53,10 +55,8 @@ class FakeHub:
                 if told["key"] == "file":
                     self.files[told["value"]["path"]] = base64.b64decode(told["value"]["content"])
             self.commits += 1
-            return self._told(
-                {"commitUrl": f"{self.url}/datasets/{self.repo}/commit/{COMMIT}", "commitOid": COMMIT, "hookOutput": ""}
-            )
-        if path.startswith(f"/datasets/{self.repo}/resolve/"):
+            return self._told({"commitUrl": f"{self.url}{page}/commit/{COMMIT}", "commitOid": COMMIT, "hookOutput": ""})
+        if path.startswith(f"{page}/resolve/"):
             name = unquote(path).split("/resolve/", 1)[1].partition("/")[2]
             if name not in self.files:
                 return 404, {"X-Error-Code": "EntryNotFound"}, b""

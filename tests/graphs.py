@@ -24,20 +24,39 @@ def slots_of(text: str) -> np.ndarray:
 
 def write_reader(path: Path, text: str, size: tuple[int, int] = (160, 48)) -> Path:
     """Write a plate reader for plates of this (width, height) that always reads this text."""
+    return _write_by_light(path, ("plates", "logits"), size, slots_of(text), np.zeros((8, 37), np.float32))
+
+
+def write_doubting_reader(path: Path, text: str) -> Path:
+    """Write a plate reader that always reads this text, the surer the lighter the plate is."""
+    return _write_by_light(path, ("plates", "logits"), (160, 48), np.zeros((8, 37), np.float32), slots_of(text) / 255)
+
+
+def write_corners(path: Path, corners: Sequence[Sequence[float]], size: tuple[int, int] = (128, 64)) -> Path:
+    """Write a corner finder for windows of this (width, height) that always finds these, in fractions of the window."""
+    answer = np.array(corners, np.float32)
+    return _write_by_light(path, ("windows", "corners"), size, answer, np.zeros_like(answer))
+
+
+def _write_by_light(
+    path: Path, names: tuple[str, str], size: tuple[int, int], answer: np.ndarray, slope: np.ndarray
+) -> Path:
+    """Write a graph that answers pictures of this (width, height) with (R, C) `answer` + `slope` x their mean level."""
+    taken, given = names
     width, height = size
-    one = numpy_helper.from_array(slots_of(text)[None], "one")
-    zeros = numpy_helper.from_array(np.zeros((8, 37), np.float32), "zeros")
+    one = numpy_helper.from_array(answer[None], "one")
+    slopes = numpy_helper.from_array(slope, "slopes")
     shape = numpy_helper.from_array(np.array([-1, 1, 1], np.int64), "shape")
     nodes = [
-        helper.make_node("Cast", ["plates"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", [taken], ["pixels"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[1, 2, 3], keepdims=0),
         helper.make_node("Reshape", ["mean", "shape"], ["column"]),
-        helper.make_node("Mul", ["column", "zeros"], ["nothing"]),
-        helper.make_node("Add", ["nothing", "one"], ["logits"]),
+        helper.make_node("Mul", ["column", "slopes"], ["more"]),
+        helper.make_node("Add", ["more", "one"], [given]),
     ]
-    plates = helper.make_tensor_value_info("plates", TensorProto.UINT8, ["N", height, width, 3])
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 8, 37])
-    graph = helper.make_graph(nodes, "reader", [plates], [logits], [one, zeros, shape])
+    pictures = helper.make_tensor_value_info(taken, TensorProto.UINT8, ["N", height, width, 3])
+    answers = helper.make_tensor_value_info(given, TensorProto.FLOAT, ["N", *answer.shape])
+    graph = helper.make_graph(nodes, "by light", [pictures], [answers], [one, slopes, shape])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
     return path
 

@@ -18,10 +18,13 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class PhaseConfig:
-    """One phase of training at one picture size (pixels); without scenes in the mixture nothing learns to detect."""
+    """One phase of training; without scenes in the mixture nothing learns to detect.
+
+    Its steps take the sizes (sides in pixels) in turn: a network that saw one size alone loses much at another.
+    """
 
     name: str
-    image_size: int
+    image_sizes: tuple[int, ...]
     mixture: Mixture
     schedule: Schedule
 
@@ -43,8 +46,8 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
-class ReaderConfig:
-    """A run of the plate reader: `batch` plates a step, and how many to draw beside the real.
+class PlateConfig:
+    """A run of the plate reader or the corner finder: `batch` plates a step, and how many to draw beside the real.
 
     It starts from the weights in `start`, named as git names a file (`REVISION:PATH`), or else from random weights.
     """
@@ -70,10 +73,10 @@ def load_config(name_or_path: str) -> TrainingConfig:
     return _build(TrainingConfig, values)
 
 
-def load_reader_config(name_or_path: str) -> ReaderConfig:
-    """The same for the plate reader (`reader`); raises as `load_config` does."""
+def load_plate_config(name_or_path: str) -> PlateConfig:
+    """The same for the plate reader (`reader`) and the corner finder (`corners`); raises as `load_config` does."""
     values, _ = _read(name_or_path)
-    return _build(ReaderConfig, {**values, "schedule": _build(Schedule, values.get("schedule", {}))})
+    return _build(PlateConfig, {**values, "schedule": _build(Schedule, values.get("schedule", {}))})
 
 
 def _read(name_or_path: str) -> tuple[dict[str, Any], Path]:
@@ -89,7 +92,9 @@ def _read(name_or_path: str) -> tuple[dict[str, Any], Path]:
 def _phase(values: Mapping[str, Any]) -> PhaseConfig:
     parts: dict[str, Any] = {"mixture": Mixture, "schedule": Schedule}
     built: dict[str, Any] = {name: _build(kind, values.get(name, {})) for name, kind in parts.items()}
-    return _build(PhaseConfig, {**values, **built})
+    if not values.get("image_sizes"):
+        raise ValueError("Every phase needs image_sizes, a list of sides in pixels.")
+    return _build(PhaseConfig, {**values, **built, "image_sizes": tuple(values["image_sizes"])})
 
 
 def _build(kind: type[_T], values: Mapping[str, Any]) -> _T:

@@ -135,8 +135,9 @@ class TrainingData:
             )
         return left
 
-    def batch_at(self, step: int, mixture: Mixture, size: int) -> Batch:
-        """The batch of one step at size x size pixels."""
+    def batch_at(self, step: int, mixture: Mixture, sizes: Sequence[int]) -> Batch:
+        """The batch of one step, square, at the size in pixels whose turn it is."""
+        size = sizes[step % len(sizes)]
         rng = np.random.default_rng((self._seed, step))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         scenes, targets = self._scene_batch(rng, mixture, size)

@@ -54,7 +54,7 @@ class PlateCloseUps:
         rows = np.array([rng.choice(self._groups[group]) for group in groups])
         pixels = torch.from_numpy(self._pixels[rows]).permute(0, 3, 1, 2).float() / 255
         pixels = seen_from_elsewhere(pixels, rng)
-        pixels = _lit(pixels, generator)
+        pixels = lit(pixels, generator)
         return pixels * 2 - 1, self._slots[rows]
 
 
@@ -83,8 +83,8 @@ def seen_from_elsewhere(pixels: Tensor, rng: np.random.Generator) -> Tensor:
     return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def _lit(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Tint, light, a shadow's edge, blur, darkness and grain."""
+def lit(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """(N, 3, H, W) in [0, 1] under a tint, light, a shadow's edge, blur, darkness and grain; each its own."""
     count, _, height, width = pixels.shape
 
     def drawn(*shape: int) -> Tensor:
@@ -127,7 +127,7 @@ def drawn_views(layout: Layout, count: int, seed: int) -> tuple[np.ndarray, list
     """
     made = [close_up(np.random.default_rng((seed, row)), layout) for row in range(count)]
     pixels = torch.from_numpy(np.stack([_stretched(image) for image, _ in made])).permute(0, 3, 1, 2).float() / 255
-    seen = _lit(seen_from_elsewhere(pixels, np.random.default_rng(seed)), torch.Generator().manual_seed(seed))
+    seen = lit(seen_from_elsewhere(pixels, np.random.default_rng(seed)), torch.Generator().manual_seed(seed))
     return (seen * 255).round().byte().permute(0, 2, 3, 1).numpy(), [text for _, text in made]
 
 

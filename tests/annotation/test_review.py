@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests.annotation.drawn_vehicles import new_vehicle
-from vehicle_demo.annotation.review import Review, ReviewFilter, ReviewProgress, opinions_wanted
-from vehicle_demo.annotation.store import ANSWER, BAD_PICTURE, DECISION, SKIP, UNDO, UNSURE, Said, Store
+from vehicle_demo.annotation.review import CONFLICTS, Review, ReviewFilter, ReviewProgress, opinions_wanted
+from vehicle_demo.annotation.store import ANSWER, BAD_PICTURE, DECISION, REDO, SKIP, UNDO, UNSURE, Said, Store
 from vehicle_demo.annotation.urgency import NEW
 
 A5, TT, M3 = "Audi A5 Coupe 2012", "Audi TT Hatchback 2011", "BMW M3 Coupe 2012"
@@ -108,7 +108,7 @@ def test_a_conflict_waits_for_a_decision(store: Store) -> None:
     (number, _) = store.add([new_vehicle(1, opinions=2), new_vehicle(2, M3)])
     answer(store, number, "ann", A5)
     answer(store, number, "bob", kind=BAD_PICTURE)
-    conflicts = ReviewFilter(conflicts=True)
+    conflicts = ReviewFilter(decide=CONFLICTS)
     assert Review(store).progress().conflicts == 1
     (task,) = Review(store).take("cy", "cy", 9, conflicts)
     assert task.item.id == number and task.conflict
@@ -118,6 +118,31 @@ def test_a_conflict_waits_for_a_decision(store: Store) -> None:
     assert Review(store).progress().conflicts == 0 and numbers(store, "ann", conflicts) == []
     store.record(Said(number, "cy", UNDO, "u1", undoes="d1"))
     assert numbers(store, "ann", conflicts) == [number]
+
+
+def test_the_history_of_a_vehicle_says_what_was_undone(store: Store) -> None:
+    (number,) = store.add([new_vehicle(1)])
+    first = answer(store, number, "ann", A5)
+    store.record(Said(number, "ann", UNDO, "u1", undoes=first))
+    store.record(Said(number, "ann", REDO, "r1", undoes=first))
+    second = answer(store, number, "ann", kind=UNSURE)
+    store.record(Said(number, "ann", UNDO, "u2", undoes=second))
+    past = Review(store).past(number, "bob")
+    assert [(event.person, event.kind, undone) for event, undone in past.events] == [
+        ("ann", ANSWER, False),
+        ("ann", UNSURE, True),
+    ]
+    assert past.events[0][0].value["model"] == A5 and past.hidden == 0
+
+
+def test_who_is_to_answer_without_knowing_of_others_is_told_of_none(store: Store) -> None:
+    (number,) = store.add([new_vehicle(1, opinions=2)])
+    answer(store, number, "ann", A5)
+    answer(store, number, "bob", kind=SKIP)
+    past = Review(store).past(number, "bob")
+    assert [(event.person, event.kind) for event, _ in past.events] == [("bob", SKIP)] and past.hidden == 1
+    answer(store, number, "bob", TT)
+    assert [event.person for event, _ in Review(store).past(number, "bob").events] == ["ann", "bob", "bob"]
 
 
 def test_names_that_people_gave(store: Store) -> None:

@@ -141,6 +141,38 @@ def test_what_is_drawn_round_is_selected_and_can_be_taken_away(page: Page, tool:
     expect(cards(page)).to_have_count(0)
 
 
+def send_to_review(page: Page) -> Locator:
+    """Presses the button; the line that says what came of it."""
+    page.get_by_role("button", name="Send to review").click()
+    line = page.locator(".vd-map-sent")
+    expect(line).to_contain_text("added to the review queue", timeout=6 * WAIT)
+    return line
+
+
+def test_a_lasso_in_the_sample_goes_to_the_review_queue_once(page: Page) -> None:
+    choose(page, "sample")
+    expect(status(page)).to_have_text(re.compile(r"^240 rows .* 1,000 iterations"), timeout=12 * WAIT)
+    page.get_by_text("Filter", exact=True).click()
+    page.locator("[data-filter=camera]").select_option(index=2)
+    expect(status(page)).to_have_text(re.compile(r"^40 rows .* 1,000 iterations"), timeout=WAIT)
+    page.keyboard.press("Escape")
+    page.locator(".modebar-btn[data-title='Lasso Select']").click()
+    draw_round(page, whole_stage(page))
+    expect(page.locator(".vd-map-head")).to_contain_text("40 selected")
+    expect(send_to_review(page)).to_contain_text("40 vehicles added to the review queue.")
+    expect(page.locator(".vd-map-sent")).not_to_contain_text("thumbnail")
+    page.get_by_role("button", name="Send to review").click()
+    expect(page.locator(".vd-map-sent")).to_contain_text("0 vehicles added to the review queue, 40 already there")
+    page.get_by_role("button", name="Open Review").click()
+    expect(page.get_by_role("tab", name="Review")).to_have_attribute("aria-selected", "true")
+    expect(page.locator(".vd-review figcaption")).to_contain_text("gallery sample,", timeout=WAIT)
+    expect(page.get_by_label("Source")).to_have_value("gallery sample")
+    expect(page.locator(".vd-review .vd-work-progress")).to_contain_text("0 of 40 vehicles", timeout=WAIT)
+    # The picture itself, not its thumbnail of at most 192 pixels.
+    width = page.locator(".vd-review-picture img").evaluate("image => image.decode().then(() => image.naturalWidth)")
+    assert width > 192
+
+
 def test_what_is_not_selected_turns_grey(page: Page) -> None:
     page.locator(".modebar-btn[data-title='Box Select']").click()
     x, y = point(page, 13)
@@ -226,3 +258,7 @@ def test_a_phone_shows_the_map_without_scrolling_sideways(open_page: Callable[..
     page.touchscreen.tap(*point(page, 13))
     expect(cards(page)).to_have_count(11)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    expect(send_to_review(page)).to_contain_text("11 vehicles added to the review queue. Of 11 vehicles this gallery")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("button", name="Open Review").tap()
+    expect(page.locator(".vd-review figcaption")).to_contain_text("gallery drawn,", timeout=WAIT)

@@ -13,9 +13,10 @@ from playwright.sync_api import Page, expect
 from data_tools.serving import PROJECT, ServedApp
 from tests.annotation.drawn_vehicles import new_vehicle
 from tests.browser.conftest import PHONE, WAIT
+from tests.retraining.clusters import shown
 from vehicle_demo.annotation.store import ANSWER, Said, Store
 from vehicle_demo.recognition import Recognizer
-from vehicle_demo.recognition.heads import TENSORS, Head
+from vehicle_demo.recognition.heads import Head
 from vehicle_demo.retraining.compare import compare
 from vehicle_demo.retraining.retrain import versions_of
 from vehicle_demo.retraining.shipped import built_in_heads, read_bank
@@ -41,9 +42,8 @@ def versions(app: ServedApp, home: Path) -> Iterator[Versions]:
         for task, head in own.items():
             noise = draw.normal(scale=0.02, size=head.weight.shape).astype(np.float32)
             moved[task] = Head(head.names, head.weight + noise, head.bias)
-        comparison = compare(
-            own, replace(own, heads=moved), bank.holdout, bank.replay.where(np.arange(100)), dict.fromkeys(TENSORS, 1.0)
-        )
+        aside = bank.replay.where(np.arange(100))
+        comparison = compare(own, replace(own, heads=moved), bank.holdout, aside, shown(aside))
         found.add(moved, About(BUILT_IN, "", {}, comparison.to_dict(), "ada"))
     yield found
     while found.state().promoted:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -16,7 +18,7 @@ from data_tools.serving import ServedApp
 from tests.annotation.drawn_vehicles import new_vehicle
 from tests.browser.conftest import PHONE, WAIT
 from vehicle_demo.annotation.items import NewVehicle
-from vehicle_demo.annotation.store import ANSWER, Event, Said, Store
+from vehicle_demo.annotation.store import ANSWER, UNDO, Event, Said, Store, event_of
 
 A5, TT, BMW = "Audi A5 Coupe 2012", "Audi TT Hatchback 2011", "BMW"
 _PICTURES = count(1000)
@@ -105,6 +107,62 @@ def test_answers_by_keyboard_are_kept_once_and_in_order(
     assert [event.value["model"] for event in events] == [A5, TT] * 12
     assert {(event.value["make"], event.kind) for event in events} == {("Audi", ANSWER)}
     expect(page.locator(".vd-work-says:visible")).to_contain_text("No vehicle is left")
+
+
+def test_answers_at_eight_a_second_are_all_there_once_and_in_order(
+    open_page: Callable[..., Page], app: ServedApp, store: Store
+) -> None:
+    """VEHICLE_DEMO_ANSWERS=1000 asks for a thousand of them, which takes two minutes; `-s` prints how fast it was."""
+    wanted = int(os.environ.get("VEHICLE_DEMO_ANSWERS", "160"))
+    numbers = vehicles(store, "steady", wanted)
+    page = open_page(app.url)
+    open_review(page, "steady")
+    began = time.monotonic()
+    late = 0
+    for place in range(wanted):
+        due = began + place / 8
+        if (left := due - time.monotonic()) > 0:
+            page.wait_for_timeout(left * 1000)
+        press(page, "12"[place % 2])
+        late += time.monotonic() > due + 1 / 8
+    spent = time.monotonic() - began
+    all_is_saved(page)
+    with store.reading() as connection:
+        query = text("SELECT e.* FROM events e JOIN items i ON i.id = e.item WHERE i.source = :source ORDER BY e.id")
+        events = [event_of(row) for row in connection.execute(query, {"source": "steady"})]
+    print(f"{len(events)} answers in {spent:.1f} s, {wanted / spent:.1f} a second; {late} keys later than their turn")
+    assert [event.item for event in events] == numbers  # none lost, none doubled, in the order of the queue
+    assert [event.value["model"] for event in events] == [(A5, TT)[place % 2] for place in range(wanted)]
+    assert {event.kind for event in events} == {ANSWER}
+    expect(page.locator(".vd-review .vd-work-progress")).to_contain_text(f"{wanted} of {wanted} vehicles", timeout=WAIT)
+
+
+def test_the_history_of_a_vehicle_is_a_key_or_a_click_away(
+    open_page: Callable[..., Page], app: ServedApp, store: Store
+) -> None:
+    told, other = vehicles(store, "past", 2)
+    store.record(Said(told, "ann", ANSWER, "past 1", {"type": None, "make": "Audi", "model": A5}))
+    store.record(Said(told, "ann", UNDO, "past 2", undoes="past 1"))
+    page = open_page(app.url)
+    open_review(page, "past")
+    past = page.get_by_role("region", name="History of this vehicle")
+    press(page, "Alt+h")
+    expect(past).to_contain_text("Others have said something too. It is shown once you have answered.", timeout=WAIT)
+    press(page, "Alt+h")
+    expect(past).to_be_hidden()
+    press(page, "2")
+    all_is_saved(page)
+    page.get_by_role("button", name="History", exact=True).click()
+    expect(past).to_contain_text("Nobody has said anything of this vehicle yet.", timeout=WAIT)
+    press(page, "ArrowLeft")
+    expect(past).to_be_hidden()
+    page.get_by_role("button", name="History", exact=True).click()
+    events = past.get_by_role("listitem")
+    expect(events).to_have_count(2, timeout=WAIT)
+    expect(events.first).to_contain_text(f"ann{A5}undone")
+    expect(events.first.locator("span")).to_have_css("text-decoration-line", "line-through")
+    expect(events.last).to_contain_text(TT)
+    assert latest(store, told).value["model"] == TT and store.events(other) == []
 
 
 def test_every_key_says_what_the_legend_says(open_page: Callable[..., Page], app: ServedApp, store: Store) -> None:
@@ -203,7 +261,7 @@ def test_who_decides_sees_what_others_said(open_page: Callable[..., Page], app: 
         store.record(Said(number, person, ANSWER, f"{person} decided", value))
     page = open_page(app.url)
     page.get_by_role("tab", name="Review").click()
-    page.get_by_label("Conflicts").check(timeout=WAIT)
+    page.get_by_label("Ask about").select_option("conflicts", timeout=WAIT)
     opinions = page.get_by_role("list", name="What people said").get_by_role("listitem")
     expect(opinions).to_have_text([f"ann {A5}", f"bob {TT}"], timeout=WAIT)
     opinions.last.get_by_role("button", name=TT).click()

@@ -114,10 +114,15 @@ def write_plates(folder: Path, texts: list[str], split: str = "train", source: s
 
 
 def write_plate_photos(folder: Path, plates: list[tuple[str, list[float], str]], split: str = "evaluation") -> None:
-    """One grey photo of 200 x 100 for each (source, plate box, text)."""
-    data = jpeg(Image.new("RGB", (200, 100), (90, 90, 90)))
+    """One grey photo of 200 x 100, its plate a white block, for each (source, plate box, text)."""
+    photos = []
+    for _, (x, y, w, h), _ in plates:
+        image = Image.new("RGB", (200, 100), (90, 90, 90))
+        corners = ((x - w / 2) * 200, (y - h / 2) * 100, (x + w / 2) * 200, (y + h / 2) * 100)
+        ImageDraw.Draw(image).rectangle(corners, fill="white")
+        photos.append(jpeg(image))
     table = {
-        "image": [{"bytes": data, "path": f"{i}.jpg"} for i in range(len(plates))],
+        "image": [{"bytes": data, "path": f"{i}.jpg"} for i, data in enumerate(photos)],
         "split": [split] * len(plates),
         "source": [source for source, _, _ in plates],
         "boxes": [[box] for _, box, _ in plates],

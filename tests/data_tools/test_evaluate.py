@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_tools.calibrate import best_temperature
 from data_tools.evaluate import evaluate
 from data_tools.evaluation.detection import Scene, average_precision, best_threshold
 from data_tools.evaluation.plates import edits, normalised
@@ -22,7 +21,6 @@ from tests.data_tools.files import (
 from tests.graphs import write_checkpoint, write_graph
 from vehicle_demo.gallery.metrics import retrieval
 from vehicle_demo.recognition import Recognizer
-from vehicle_demo.retraining.compare import calibration_error
 
 BOXES = np.array([[0, 0, 100, 100], [200, 200, 300, 300]], dtype=float)
 
@@ -173,12 +171,3 @@ def test_the_threshold_keeps_right_answers_and_drops_wrong_ones() -> None:
     wrong = BOXES + 1000
     found = scene(np.concatenate([BOXES, wrong]), [0.9, 0.6, 0.4, 0.3], ["car"] * 4)
     assert best_threshold([found]) == (pytest.approx(0.6), pytest.approx(1.0))
-
-
-def test_temperature_undoes_overconfidence() -> None:
-    rng = np.random.default_rng(0)
-    honest = rng.normal(0, 1.5, (4000, 5))
-    probabilities = np.exp(honest) / np.exp(honest).sum(axis=1, keepdims=True)
-    truth = np.array([rng.choice(5, p=row) for row in probabilities])
-    assert best_temperature(honest * 3, truth) == pytest.approx(3, rel=0.1)
-    assert calibration_error(honest, truth) < 0.03 < 0.15 < calibration_error(honest * 3, truth)

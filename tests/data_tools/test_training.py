@@ -58,8 +58,8 @@ def test_readers_give_what_the_publisher_labels(data: TrainingData, tmp_path: Pa
 
 
 def test_a_batch_is_the_same_whenever_it_is_asked_for(data: TrainingData) -> None:
-    data.batch_at(1, MIXTURE, 64)
-    first, again, other = (data.batch_at(step, MIXTURE, 64) for step in (5, 5, 6))
+    data.batch_at(1, MIXTURE, [64])
+    first, again, other = (data.batch_at(step, MIXTURE, [64]) for step in (5, 5, 6))
     assert first.images.shape == (12, 3, 64, 64) and first.scenes == 4 == len(first.targets)
     torch.testing.assert_close(first.images, again.images)
     assert not torch.equal(first.images, other.images)
@@ -70,7 +70,7 @@ def test_a_batch_is_the_same_whenever_it_is_asked_for(data: TrainingData) -> Non
 
 def test_mixed_pictures_have_two_names_and_no_identity(data: TrainingData) -> None:
     mixture = replace(MIXTURE, vehicles=8, mixed=4)
-    plain, mixed = (data.batch_at(5, one, 64) for one in (replace(mixture, mixed=0), mixture))
+    plain, mixed = (data.batch_at(5, one, [64]) for one in (replace(mixture, mixed=0), mixture))
     assert torch.equal(plain.labels["model"], mixed.labels["model"])
     own, other = mixed.labels["own"], mixed.labels["other"]
     alone = torch.cat([torch.arange(8), torch.arange(12, 16)])
@@ -89,7 +89,7 @@ def test_mixing_shows_as_much_of_each_picture_as_it_says() -> None:
 
 
 def test_vehicles_alone_teach_backbone_and_heads_only(data: TrainingData) -> None:
-    batch = data.batch_at(0, Mixture(scenes=0, mosaics=0, vehicles=4, rear_views=2, plates=0), 64)
+    batch = data.batch_at(0, Mixture(scenes=0, mosaics=0, vehicles=4, rear_views=2, plates=0), [64])
     losses = JointLosses(VehicleDINO(replace(PRESETS["nano"], types=6, makes=2, models=3)), data.kinds)
     parts = losses(batch)
     assert set(parts) == {"type", "make", "model", "reid"}
@@ -127,7 +127,7 @@ def test_a_folder_of_parquet_files_gives_the_batches_it_always_gave(tmp_path: Pa
     write_rear_views(tmp_path, 3)
     write_plates(tmp_path, ["AB123", "4-7-C"])
     write_plate_photos(tmp_path, [("world", [0.5, 0.6, 0.2, 0.1], "")] * 3, split="train")
-    batch = TrainingData([tmp_path], tmp_path / "cache", seed=0).batch_at(5, MIXTURE, 64)
+    batch = TrainingData([tmp_path], tmp_path / "cache", seed=0).batch_at(5, MIXTURE, [64])
     names = {"plates-d29199ec8fb9", "rear-views-21ddcf6fe33c", "scenes-18f4dec79fd2", "vehicles-025dd5331ea8"}
     assert names < {path.stem for path in (tmp_path / "cache").iterdir()}
     means = [0.3105, 0.944, 0.2331, 0.0648, -0.5472, -0.2803, 0.3324, -0.2892, -0.9675, -1.201, 2.2086, 2.183]
@@ -160,11 +160,11 @@ def test_published_data_sets_join_the_parquet_files(tmp_path: Path) -> None:
     assert data.possible(MIXTURE) == MIXTURE
     assert {picture.source for picture in data.scenes.pictures} == {"highway", "ccpd"}
     assert data.labels.makes == ("Audi", "BMW") and "wagon" in data.labels.types  # wagons are seen from behind alone
-    batch = data.batch_at(0, MIXTURE, 64)
+    batch = data.batch_at(0, MIXTURE, [64])
     assert (batch.labels["make"][4:8] >= 0).all() and (batch.labels["make"][8:] == -1).all()
     assert (batch.labels["plate"][10:] >= 0).all() and (batch.labels["plate"][:10] == -1).all()
     # A photo of CCPD has its plate boxed and its vehicle not: where no vehicle is boxed, none can be ruled out.
-    batches = (data.batch_at(step, MIXTURE, 64) for step in range(8))
+    batches = (data.batch_at(step, MIXTURE, [64]) for step in range(8))
     plates = [target for batch in batches for target in batch.targets if target["labelled"][6]]
     assert plates and not any(target["labelled"][:6].any() for target in plates)
     # The close-up of a car is its box, which is all red.
@@ -176,7 +176,7 @@ def test_pairs_are_two_views_of_one_vehicle_by_two_cameras(tmp_path: Path) -> No
     published.write_veri(tmp_path / "veri")
     published.write_compcars(tmp_path / "compcars")
     data = TrainingData([tmp_path / "veri", tmp_path / "compcars"], tmp_path / "cache", seed=0)
-    batch = data.batch_at(0, Mixture(scenes=0, mosaics=0, vehicles=2, rear_views=3, plates=0, pairs=4), 64)
+    batch = data.batch_at(0, Mixture(scenes=0, mosaics=0, vehicles=2, rear_views=3, plates=0, pairs=4), [64])
     assert batch.images.shape == (2 + 3 + 8, 3, 64, 64)
     vehicles = batch.labels["vehicle"]
     assert (vehicles[:5] == -1).all() and (vehicles[5:] >= 0).all() and torch.equal(vehicles[5::2], vehicles[6::2])
@@ -199,7 +199,7 @@ def test_the_drawn_fleet_teaches_names_and_identities_of_its_own(tmp_path: Path)
     assert data.labels.makes == ("Aria", "Boreal", "Zephyr") and data.labels.models[-1] == "Zephyr Puff Van 2015"
     assert data.labels.drawn == ("Zephyr", "Zephyr Puff Van 2015")
     mixture = Mixture(scenes=2, mosaics=0, vehicles=2, rear_views=0, plates=0, pairs=4, drawn_pairs=2)
-    batch = data.batch_at(0, data.possible(mixture), 64)
+    batch = data.batch_at(0, data.possible(mixture), [64])
     assert batch.images.shape == (2 + 2 + 4, 3, 64, 64) and batch.scenes == 2
     assert batch.labels["make"][4:].tolist() == [2] * 4 and batch.labels["model"][4:].tolist() == [3] * 4
     assert torch.equal(batch.labels["vehicle"][4::2], batch.labels["vehicle"][5::2])
@@ -233,7 +233,7 @@ def test_what_the_data_lack_is_left_out_and_names_are_needed(tmp_path: Path) -> 
     data = TrainingData([tmp_path / "compcars"], tmp_path / "cache", seed=0)
     left = data.possible(MIXTURE)
     assert left == Mixture(scenes=0, mosaics=0, vehicles=4, rear_views=0, plates=0)
-    assert data.batch_at(0, left, 64).images.shape == (4, 3, 64, 64)
+    assert data.batch_at(0, left, [64]).images.shape == (4, 3, 64, 64)
     with pytest.raises(FileNotFoundError, match="no training pictures"):
         data.possible(Mixture(scenes=1, mosaics=0, vehicles=0, rear_views=1, plates=1))
     with pytest.raises(ValueError, match="name no makes and models"):
@@ -266,7 +266,7 @@ def test_all_tasks_learn_together(data: TrainingData, tmp_path: Path) -> None:
     torch.manual_seed(0)
     small = replace(PRESETS["nano"], image_size=64, width=32, feed_forward=64, queries=30, denoising_queries=10)
     model = VehicleDINO(replace(small, decoder_layers=1, types=len(data.labels.types), makes=2, models=3))
-    batch = data.batch_at(0, MIXTURE, 64)
+    batch = data.batch_at(0, MIXTURE, [64])
     losses = JointLosses(model, data.kinds)
     schedule = Schedule(steps=50, learning_rate=3e-3, warm_up=0.1)
     start = {name: value.item() for name, value in losses(batch).items()}
@@ -325,9 +325,9 @@ def test_the_command_trains_and_leaves_weights(tmp_path: Path) -> None:
     config = tmp_path / "tiny.toml"
     config.write_text(
         'preset = "nano"\nseed = 0\n'
-        '[[phases]]\nname = "close-ups"\nimage_size = 64\nschedule = { steps = 1, learning_rate = 1e-3 }\n'
+        '[[phases]]\nname = "close-ups"\nimage_sizes = [64]\nschedule = { steps = 1, learning_rate = 1e-3 }\n'
         "mixture = { scenes = 0, mosaics = 0, vehicles = 2, rear_views = 1, plates = 1 }\n"
-        '[[phases]]\nname = "joint"\nimage_size = 128\nschedule = { steps = 1, learning_rate = 1e-3 }\n'
+        '[[phases]]\nname = "joint"\nimage_sizes = [128]\nschedule = { steps = 1, learning_rate = 1e-3 }\n'
         "mixture = { scenes = 2, mosaics = 1, vehicles = 1, rear_views = 1, plates = 1 }\n"
     )
     run = tmp_path / "run"
@@ -347,7 +347,7 @@ def test_two_processes_share_a_run_in_half_precision(tmp_path: Path) -> None:
     config = tmp_path / "tiny.toml"
     config.write_text(
         'preset = "nano"\nseed = 0\n'
-        '[[phases]]\nname = "joint"\nimage_size = 128\nschedule = { steps = 2, learning_rate = 1e-3 }\n'
+        '[[phases]]\nname = "joint"\nimage_sizes = [128]\nschedule = { steps = 2, learning_rate = 1e-3 }\n'
         "mixture = { scenes = 2, mosaics = 0, vehicles = 2, rear_views = 0, plates = 0 }\n"
     )
     launched = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--"]
@@ -390,8 +390,9 @@ def test_configs_refuse_what_they_do_not_know(tmp_path: Path) -> None:
     assert load_config("nano").phases[0].schedule.steps > 0
     base = load_config("base")
     assert base.pretrained_backbone and PRESETS[base.preset].lora_rank
-    assert {phase.image_size for phase in base.phases} == {PRESETS[base.preset].image_size}  # its ViT takes no other
-    with pytest.raises(FileNotFoundError, match="Shipped ones: base, nano"):
+    only = (PRESETS[base.preset].image_size,)  # the ViT takes no other
+    assert {phase.image_sizes for phase in base.phases} == {only}
+    with pytest.raises(FileNotFoundError, match=r"Shipped ones: base, .*nano"):
         load_config("giant")
     path = tmp_path / "mine.toml"
     path.write_text('preset = "nano"\nseed = 0\nsteps = 3\n')

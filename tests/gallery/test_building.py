@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import signal
 import subprocess
@@ -20,7 +21,9 @@ from tests.graphs import write_checkpoint
 from vehicle_demo.gallery.building import Progress, build
 from vehicle_demo.gallery.gallery import Gallery, GalleryError
 from vehicle_demo.gallery.sources import Source, open_files, open_source
-from vehicle_demo.recognition import Recognizer
+from vehicle_demo.gallery.storage import GalleryKeepingError
+from vehicle_demo.pictures import Pictures
+from vehicle_demo.recognition import Box, Recognizer
 
 
 def picture(shade: int, size: tuple[int, int] = (200, 100)) -> bytes:
@@ -64,6 +67,33 @@ def test_a_folder_with_a_broken_file_and_a_picture_twice(
     assert Image.open(io.BytesIO(item.thumbnail)).size == (100, 50)
     again = filled(gallery, recognizer, open_source(folder))
     assert (again.added, again.known) == (0, 21) and len(gallery) == 20
+
+
+def test_the_pictures_are_kept_with_where_each_vehicle_is(
+    tmp_path: Path, gallery: Gallery, recognizer: Recognizer
+) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one.png").write_bytes(picture(1))
+    filled(gallery, recognizer, open_source(tmp_path / "photos"))
+    (tmp_path / "photos" / "one.png").unlink()
+    (item,) = Gallery(tmp_path / "gallery", "drawn-nano").storage.items([0])
+    assert item.box == Box(50, 25, 150, 75)
+    assert gallery.storage.pictures.path(item.picture).read_bytes() == picture(1)
+
+
+def test_pictures_without_room_end_the_build_with_a_sentence(
+    tmp_path: Path, gallery: Gallery, recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one.png").write_bytes(picture(1))
+
+    def full(self: Pictures, content: bytes) -> str:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(Pictures, "add", full)
+    with pytest.raises(GalleryKeepingError, match="The disk is full"):
+        filled(gallery, recognizer, open_source(tmp_path / "photos"))
+    assert len(gallery) == 0
 
 
 def test_a_stopped_build_goes_on_where_it_was(tmp_path: Path, gallery: Gallery, recognizer: Recognizer) -> None:

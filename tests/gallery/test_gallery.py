@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ import pytest
 
 from vehicle_demo.gallery import index
 from vehicle_demo.gallery.gallery import Gallery, GalleryError, Item, Selection
+from vehicle_demo.recognition import Box
 
 
 def unit(rows: int, seed: int = 0, dimension: int = 16) -> np.ndarray:
@@ -123,6 +127,16 @@ def test_killed_while_adding_it_opens_with_whole_batches(tmp_path: Path) -> None
     last = len(gallery) // 10 - 1
     np.testing.assert_array_equal(gallery.storage.embeddings()[-10:], unit(10, seed=last))
     assert gallery.storage.items([len(gallery) - 1]) == items(1, start=len(gallery) - 1)
+
+
+def test_a_gallery_of_the_first_version_opens_and_grows(gallery: Gallery, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "gallery" / "items.sqlite")) as connection:
+        connection.execute("ALTER TABLE items DROP COLUMN box")
+    own = Gallery(tmp_path / "gallery", "nano 1", 16)
+    assert own.storage.items([29]) == items(1, start=29)
+    new = replace(items(1, start=500)[0], box=Box(1, 2, 3.5, 4))
+    own.add(unit(1, seed=500), [new])
+    assert own.storage.items([30]) == [new]
 
 
 def test_many_search_while_one_adds(gallery: Gallery) -> None:

@@ -23,6 +23,7 @@ CHECKPOINT = Path(__file__).parents[2] / "checkpoints" / "vehicledino-nano"
 TINY_VIT = replace(
     PRESETS["base"], backbone="vit_tiny_patch16_224", image_size=64, width=32, feed_forward=64, lora_rank=4
 )
+SMALL_NANO = replace(PRESETS["nano"], image_size=64, width=32, feed_forward=64, lora_rank=4)
 
 
 def test_config_refuses_unknown_keys() -> None:
@@ -31,9 +32,11 @@ def test_config_refuses_unknown_keys() -> None:
         VehicleDINOConfig.from_dict({"backbone": "x", "imagesize": 3})
 
 
-def test_lora_trains_adapters_only_and_merges_without_a_change() -> None:
+@pytest.mark.parametrize("config", [TINY_VIT, SMALL_NANO], ids=lambda config: config.backbone)
+def test_lora_trains_adapters_only_and_merges_without_a_change(config: VehicleDINOConfig) -> None:
     torch.manual_seed(0)
-    model = VehicleDINO(replace(TINY_VIT, decoder_layers=2, queries=20)).eval()
+    model = VehicleDINO(replace(config, decoder_layers=2, queries=20)).eval()
+    plain = VehicleDINO(replace(config, decoder_layers=2, queries=20, lora_rank=0)).backbone
     trained = [name for name, p in model.backbone.named_parameters() if p.requires_grad]
     assert trained and all("lora" in name for name in trained)
     for name, parameter in model.named_parameters():
@@ -44,7 +47,9 @@ def test_lora_trains_adapters_only_and_merges_without_a_change() -> None:
         before = model(pictures)["attribute_features"]
         model.merge_adapters()
         after = model(pictures)["attribute_features"]
-    assert not [name for name, _ in model.named_parameters() if "lora" in name]
+    assert {name: p.shape for name, p in model.backbone.named_parameters()} == {
+        name: p.shape for name, p in plain.named_parameters()
+    }
     torch.testing.assert_close(before, after, atol=1e-4, rtol=1e-4)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,18 @@ def test_heads_answer_in_the_graphs_place_with_names_of_their_own(recognizer: Re
         assert best.label == head.names[int(scores.argmax())] and best.score == pytest.approx(float(scores.max()))
     assert new.describe_batch([GREY])[0].model[0] == vehicle.model[0]
     assert new.checkpoint.labels.models[-1] == "new model 0" and new.checkpoint.labels.categories
+
+
+def test_a_heads_temperature_takes_the_place_of_the_checkpoints(tmp_path: Path) -> None:
+    own = Recognizer.from_checkpoint(write_checkpoint(tmp_path, temperatures={"model": 3.0}))
+    drawn = heads(1)
+    warm = {**drawn, "model": replace(drawn["model"], temperature=2.0)}
+    plain, warmer = (own.with_heads(Heads("v1-abcdef", one)) for one in (drawn, warm))
+    logits = drawn["model"].logits(np.ones((1, 32), np.float32))[0]
+    for recognizer, heat in ((plain, 1.0), (warmer, 2.0)):
+        best = recognizer.recognize(GREY).vehicles[0].model[0]
+        assert best.score == pytest.approx(float(softmax(logits, heat).max()))
+    assert warmer.checkpoint.temperatures.make == 1.0 and warmer.with_heads(None).checkpoint.temperatures.model == 3.0
 
 
 def test_taking_them_away_gives_the_old_answers_to_the_last_bit(recognizer: Recognizer) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from tests.graphs import write_checkpoint, write_graph, write_reader
+from tests.graphs import write_checkpoint, write_doubting_reader, write_graph, write_reader
 from vehicle_demo.recognition import CheckpointError, Recognizer
 from vehicle_demo.recognition.reader import Reader
 
@@ -27,6 +27,20 @@ def test_a_plate_is_read_by_the_reader_where_there_is_one(tmp_path: Path, reader
     assert plate is not None and plate.text == text and plate.box is not None
     (close_up,) = own.read_plates([GREY])
     assert close_up is not None and close_up.text == text and close_up.box is None
+
+
+@pytest.mark.parametrize("light", [(167, 175, 233, 191), (140, 195, 260, 225)])
+def test_of_two_plates_seen_on_a_vehicle_the_one_that_reads_surer_is_its_own(
+    tmp_path: Path, light: tuple[int, int, int, int]
+) -> None:
+    """The graph sees one in the vehicle's crop and one in the whole picture; only one of the two places is light."""
+    write_checkpoint(tmp_path, reader="reader.onnx")
+    write_doubting_reader(tmp_path / "reader.onnx", "READER1")
+    picture = Image.new("RGB", (400, 300), (40, 40, 40))
+    ImageDraw.Draw(picture).rectangle(light, fill="white")
+    plate = Recognizer.from_checkpoint(tmp_path).recognize(picture).vehicles[0].plate
+    assert plate is not None and plate.box is not None
+    assert plate.box.to_list() == pytest.approx(light, abs=1)
 
 
 def test_any_number_of_plates_is_read(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from vehicle_demo.recognition.heads import TENSORS, Head, Heads
+from vehicle_demo.recognition.results import Box
+from vehicle_demo.retraining.corrections import Correction
 from vehicle_demo.retraining.shipped import Examples
 
 FEATURES = 32
@@ -29,6 +31,22 @@ def examples(models: Sequence[int], each: int, seed: int = 0, noise: float = 0.6
     rows = np.array([centre(model) for model in numbers.tolist()]).reshape(-1, FEATURES)
     features = (rows + noise * draw.normal(size=rows.shape)).astype(np.float32)
     return Examples(features, {task: np.array([name(task, model) for model in numbers]) for task in TENSORS})
+
+
+def shown(vehicles: Examples) -> list[Correction]:
+    """Corrections that these vehicles could come from, each in a picture of its own."""
+    return [
+        Correction(
+            "test",
+            f"{row:064x}",
+            Box(4, 4, 60, 44),
+            {task: str(vehicles.truth[task][row]) for task in TENSORS},
+            {},
+            1.0,
+            1,
+        )
+        for row in range(len(vehicles))
+    ]
 
 
 def knowing(models: Sequence[int], version: str = "built-in") -> Heads:

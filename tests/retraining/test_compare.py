@@ -7,16 +7,14 @@ import json
 import numpy as np
 import pytest
 
-from tests.retraining.clusters import examples, knowing
+from tests.retraining.clusters import examples, knowing, shown
 from vehicle_demo.recognition.heads import Head, Heads
 from vehicle_demo.retraining.compare import ASIDE, HOLDOUT, Change, Comparison, Share, compare
 from vehicle_demo.retraining.shipped import Examples
 
-PLAIN = {"type": 1.0, "make": 1.0, "model": 1.0}
-
 
 def compared(old: Heads, new: Heads, aside: Examples, holdout: Examples | None = None) -> Comparison:
-    return compare(old, new, holdout or examples(range(8), 25, 1), aside, PLAIN)
+    return compare(old, new, holdout or examples(range(8), 25, 1), aside, shown(aside))
 
 
 def blind(heads: Heads, task: str, name: str) -> Heads:
@@ -65,8 +63,19 @@ def test_what_was_forgotten_comes_first_and_speaks_against_promoting() -> None:
     assert not found.better
     assert found.verdict.startswith("Do not promote: on the hold-out model falls by 12.")
     assert {one.truth for one in found.turned} == {"model 5"}
-    rows = [one.row for one in found.turned]
-    assert (all(row < 10 for row in rows) and len(rows) == found.worse[0].change.lost - 25) or rows
+    assert {one.part for one in found.worse if one.name == "model 5"} == {ASIDE, HOLDOUT}
+    pictures = [int(one.picture, 16) for one in found.turned]
+    assert pictures and all(number < 10 for number in pictures) and found.turned[0].box == (4, 4, 60, 44)
+
+
+def test_confusions_count_who_was_taken_for_whom() -> None:
+    old = knowing(range(8))
+    aside = examples([5, 6], 10, 2)
+    found = compared(old, blind(old, "model", "model 5"), aside).confusions[ASIDE]["model"]
+    assert found.names[0] == "model 5" and len(found.names) <= 8
+    assert found.before[0][0] == 10 and sum(found.after[0]) == 10 and found.after[0][0] == 0
+    assert all(len(row) == len(found.names) + 1 for row in (*found.before, *found.after))
+    assert compared(old, old, examples([1], 5, 2, 0.0)).confusions[ASIDE]["model"].names == ()
 
 
 def test_no_difference_is_said_to_be_none() -> None:

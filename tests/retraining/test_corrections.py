@@ -12,13 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.graphs import write_checkpoint
+from data_tools.pictures import photos
+from tests.graphs import write_checkpoint, write_graph
 from tests.retraining.files import Said, part_of, write_corrections
-from vehicle_demo.recognition import Recognizer
+from vehicle_demo.recognition import Box, CheckpointError, Recognizer
 from vehicle_demo.retraining.corrections import read_corrections
-from vehicle_demo.retraining.features import Cache, Step, described
+from vehicle_demo.retraining.features import Cache, GraphOfFeatures, Step, described
 from vehicle_demo.retraining.shipped import RetrainError
 
+SHIPPED = Path(__file__).parents[2] / "checkpoints" / "vehicledino-nano"
 TRUTH = {"type": "suv", "make": "Ember", "model": "Ember E1"}
 
 
@@ -58,7 +60,7 @@ def test_the_digest_follows_what_can_be_learnt(folder: Path, tmp_path: Path) -> 
 
 
 def test_a_folder_that_cannot_be_used_is_said_so(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(RetrainError, match=r"There are no corrections in .*Review tab"):
+    with pytest.raises(RetrainError, match=r"There are no corrections yet.*Review tab"):
         read_corrections(tmp_path)
     path = folder / "data" / "validation.parquet"
     pq.write_table(pq.read_table(path).drop(["weight"]), path)
@@ -97,7 +99,7 @@ def test_each_vehicle_is_seen_once(
     assert first.examples is not None and first.examples.features.shape == (14, 32) and len(first.kept) == 14
     assert first.examples.truth["make"].tolist() == [row.truth["make"] for row in first.kept]
     with monkeypatch.context() as patch:
-        patch.setattr(recognizer.graph, "run", lambda pictures: pytest.fail("seen again"))
+        patch.setattr(Recognizer, "prepare_boxes", lambda *_: pytest.fail("seen again"))
         again = last(recognizer, folder, cache)
     assert again.examples is not None
     np.testing.assert_array_equal(again.examples.features, first.examples.features)
@@ -105,6 +107,41 @@ def test_each_vehicle_is_seen_once(
     mended = last(recognizer, folder, cache)
     assert mended.examples is not None
     np.testing.assert_array_equal(mended.examples.features, first.examples.features)
+
+
+def test_features_alone_are_those_that_recognition_has() -> None:
+    """With the shipped graph, most of which is left out for it."""
+    recognizer = Recognizer.from_checkpoint(SHIPPED)
+    photo = next(photos())
+    vehicles = recognizer.recognize(photo).vehicles
+    assert len(vehicles) > 4
+    boxes = [vehicle.box for vehicle in vehicles]
+    alone = GraphOfFeatures(recognizer).run(recognizer.prepare_boxes(photo, boxes))
+    whole = np.stack([one["attribute_features"][0] for one in recognizer.describe_boxes(photo, boxes)])
+    np.testing.assert_allclose(alone, whole, atol=1e-4)
+
+
+def test_a_graph_that_takes_one_picture_at_a_time_gives_several_features(tmp_path: Path) -> None:
+    """As published: N is 1, and heads read the embedding."""
+    recognizer = Recognizer.from_checkpoint(write_graph(tmp_path / "m.onnx", [(0.5, 0.5, 0.5, 0.5)], [0.9], batch=1))
+    pictures = [recognizer.prepare_boxes(picture(shade), [Box(0, 0, 64, 48)])[0] for shade in (0, 120, 240)]
+    features = GraphOfFeatures(recognizer).run(pictures)
+    assert features.shape == (3, 256) and len(np.unique(features[:, 0])) == 3
+
+
+def test_a_graph_that_was_damaged_meanwhile_is_said_so(recognizer: Recognizer) -> None:
+    recognizer.graph.path.write_bytes(b"nonsense")
+    with pytest.raises(CheckpointError, match=r"model.onnx cannot be read .*Fetch the checkpoint again"):
+        GraphOfFeatures(recognizer)
+
+
+def test_the_last_of_a_few_is_seen_though_the_one_after_it_is_not(recognizer: Recognizer, tmp_path: Path) -> None:
+    rows = [said(shade) for shade in (20, 40, 60)]
+    folder = write_corrections(tmp_path / "some", [*rows, Said(b"no picture", (0, 0, 9, 9), TRUTH)])
+    step = last(recognizer, folder, Cache(tmp_path / "features", "graph"))
+    assert len(step.kept) == 3 and len(step.bad) == 1
+    known = last(recognizer, folder, Cache(tmp_path / "features", "graph"))
+    assert known.kept == step.kept
 
 
 def test_another_graph_sees_anew(recognizer: Recognizer, folder: Path, tmp_path: Path) -> None:

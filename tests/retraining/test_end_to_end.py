@@ -143,6 +143,10 @@ def test_what_was_withheld_is_learnt_without_forgetting_and_rolling_back_restore
     assert model.value >= 0.2, last.comparison.verdict
     for task, figures in last.comparison.figures[HOLDOUT].items():
         assert figures.top1.value > -0.01, (task, last.comparison.verdict)
+        uncalibrated_before, uncalibrated = figures.calibration
+        assert uncalibrated < uncalibrated_before + 0.05, (task, figures.calibration)
+        before_fit, after_fit = figures.calibration
+        assert after_fit < before_fit + 0.03, (task, figures.calibration)
     assert last.comparison.better and last.comparison.verdict.startswith("Promote")
     new = set(last.version.labels["model"]) - set(
         (loop.versions.current() or built_in_heads(loop.recognizer.checkpoint))["model"].names
@@ -150,8 +154,13 @@ def test_what_was_withheld_is_learnt_without_forgetting_and_rolling_back_restore
     assert len(new) >= 2 and last.version.about.parent == loop.before
 
     loop.versions.promote(last.version.name, "ada", loop.before)
+    promoted = loop.recognizer.with_heads(loop.versions.current()).checkpoint
+    assert promoted.temperatures != loop.recognizer.checkpoint.temperatures
     after = answers(loop)
     assert {one["heads_version"] for one in after} == {last.version.name}
-    assert {scored["label"] for one in after for v in one["vehicles"] for scored in v["model"]} & new
+    assert new <= set(promoted.labels.models)
+    assert [v["model"] for one in after for v in one["vehicles"]] != [
+        v["model"] for one in before for v in one["vehicles"]
+    ]
     loop.versions.roll_back("ada", last.version.name)
     assert json.dumps(answers(loop)) == json.dumps(before)

@@ -7,7 +7,8 @@ import pytest
 
 from tests.retraining.clusters import examples, knowing
 from vehicle_demo.recognition.heads import Heads
-from vehicle_demo.retraining.fit import SETTINGS, Fitted, Step, Taught, fit
+from vehicle_demo.retraining.fit import Fitted, Step, Taught, fit
+from vehicle_demo.retraining.settings import SETTINGS, Setting, Wishes
 from vehicle_demo.retraining.shipped import Examples, RetrainError
 
 KNOWN, NEW = range(8), (8, 9)
@@ -100,3 +101,22 @@ def test_a_vehicle_without_a_make_teaches_its_model_alone() -> None:
 def test_nothing_to_learn_from_is_said_so() -> None:
     with pytest.raises(RetrainError, match=r"all kept aside\. Correct some more"):
         next(fit(knowing(KNOWN), examples(KNOWN, 5), taught(examples(NEW, 0)), taught(examples(NEW, 5))))
+
+
+def test_what_a_person_decides_is_taken_and_the_rest_is_tried() -> None:
+    wishes = Wishes(decay=7.0)
+    assert {one.decay for one in wishes.settings()} == {7.0} and len(wishes.settings()) == 5
+    assert wishes.usual() == Setting(0.001, 0.1, 7.0)
+    assert Wishes(0.01, 0.5, 2.0).settings() == (Setting(0.01, 0.5, 2.0),)
+    for bad in (0.0, float("nan"), 1e9):
+        with pytest.raises(ValueError, match="The rate is to be from 1e-05 to"):
+            Wishes(rate=bad)
+
+
+def test_a_setting_that_is_all_decided_is_not_chosen_again() -> None:
+    start, known = knowing(range(4)), examples(range(4), 20, 1)
+    taught = Taught(examples([4], 12, 2), np.ones(12, np.float32))
+    choosing = Taught(examples([4], 40, 3), np.ones(40, np.float32))
+    *_, last = fit(start, known, taught, choosing, wishes=Wishes(0.01, 0.5, 2.0))
+    assert last.fitted is not None and set(last.fitted.chosen.values()) == {Setting(0.01, 0.5, 2.0)}
+    assert last.fitted.why == "the setting that was asked for" and last.total == 100

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +20,7 @@ from PIL import Image
 from data_tools import __main__ as commands
 from tests.retraining.small import read_lines, write_retrainable, write_said
 from vehicle_demo.recognition import Recognizer
-from vehicle_demo.retraining.job import Job, Jobs
+from vehicle_demo.retraining.job import Job, Jobs, Order
 from vehicle_demo.retraining.retrain import versions_of
 from vehicle_demo.retraining.shipped import BANK_FILE, RetrainError, read_bank
 from vehicle_demo.retraining.versions import Versions
@@ -61,9 +62,9 @@ def versions(home: Path, checkpoint: Path) -> Versions:
 def test_a_fit_writes_a_version_that_nobody_answers_by_yet(checkpoint: Path, corrections: Path, tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
     assert jobs.job is None
-    jobs.start(str(checkpoint), export(corrections), "ada")
+    jobs.start(Order(str(checkpoint), export(corrections), "ada"))
     with pytest.raises(RetrainError, match="ada is retraining already"):
-        jobs.start(str(checkpoint), export(corrections), "bob")
+        jobs.start(Order(str(checkpoint), export(corrections), "ada"))
     job = until(jobs, lambda job: not job.running)
     assert job.failure == "" and job.person == "ada" and job.curve[-1].loss < job.curve[0].loss
     found = versions(tmp_path, checkpoint)
@@ -79,17 +80,17 @@ def test_a_killed_fit_harms_nothing_and_can_be_started_again(
     jobs = Jobs(tmp_path)
     recognizer = Recognizer.from_checkpoint(checkpoint)
     before = recognizer.recognize(GREY).vehicles[0].model
-    jobs.start(str(checkpoint), export(corrections), "ada")
+    jobs.start(Order(str(checkpoint), export(corrections), "ada"))
     until(jobs, lambda job: job.stage == "looking")
     child = jobs._child
     assert child is not None
     os.kill(child.pid, signal.SIGKILL)
     job = until(jobs, lambda job: not job.running)
-    assert job.version == "" and job.failure == "The fit broke off (code -9). Nothing was changed; start it again."
+    assert job.version == "" and "was killed" in job.failure and "Nothing was changed; start it" in job.failure
     found = versions(tmp_path, checkpoint)
     assert found.names() == [] and found.trouble == ""
     assert recognizer.with_heads(found.current()).recognize(GREY).vehicles[0].model == before
-    jobs.start(str(checkpoint), export(corrections), "ada")
+    jobs.start(Order(str(checkpoint), export(corrections), "ada"))
     assert until(jobs, lambda job: job.stage == "looking").running
     jobs.cancel()
     until(jobs, lambda job: not job.running)
@@ -97,7 +98,7 @@ def test_a_killed_fit_harms_nothing_and_can_be_started_again(
 
 def test_a_fit_can_be_cancelled(checkpoint: Path, corrections: Path, tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
-    jobs.start(str(checkpoint), export(corrections), "ada")
+    jobs.start(Order(str(checkpoint), export(corrections), "ada"))
     until(jobs, lambda job: job.stage == "looking")
     jobs.cancel()
     assert until(jobs, lambda job: not job.running).failure == "Stopped. Nothing was changed."
@@ -109,7 +110,7 @@ def test_what_cannot_be_exported_is_said_so(checkpoint: Path, tmp_path: Path) ->
         raise RuntimeError("The labels cannot be read. Mend them.")
 
     jobs = Jobs(tmp_path)
-    jobs.start(str(checkpoint), broken, "ada")
+    jobs.start(Order(str(checkpoint), broken, "ada"))
     assert until(jobs, lambda job: not job.running).failure == "The labels cannot be read. Mend them."
 
 
@@ -151,7 +152,7 @@ def test_the_command_prints_the_comparison_and_promotes(
     assert f"{name} answers now; built-in did before." in printed
     heads = found.current()
     assert heads is not None and heads.version == name
-    with pytest.raises(SystemExit, match="There are no corrections in"):
+    with pytest.raises(SystemExit, match="holds no corrections"):
         commands.main([*base, f"--corrections={tmp_path}"])
 
 
@@ -165,3 +166,35 @@ def test_a_bank_of_another_graph_is_refused(checkpoint: Path, tmp_path: Path) ->
     (other / BANK_FILE).unlink()
     with pytest.raises(RetrainError, match=r"comes without replay.safetensors"):
         read_bank(replace(loaded, folder=other))
+
+
+def test_who_comes_later_waits_in_line_and_is_next(tmp_path: Path) -> None:
+    """One fit at a time for everybody."""
+    go: dict[str, threading.Event] = {name: threading.Event() for name in ("ada", "bob", "eve", "joe")}
+    begun: list[str] = []
+
+    def order(person: str) -> Order:
+        def export(_: Path) -> None:
+            begun.append(person)
+            assert go[person].wait(WAIT_S)
+            raise RuntimeError(f"{person} has nothing to learn from.")
+
+        return Order("nowhere", export, person)
+
+    jobs = Jobs(tmp_path)
+    for person in go:
+        jobs.start(order(person))
+    assert jobs.waiting == ("bob", "eve", "joe")
+    with pytest.raises(RetrainError, match="bob waits for a fit already"):
+        jobs.start(order("bob"))
+    jobs.leave("eve")
+    assert jobs.waiting == ("bob", "joe")
+    go["ada"].set()
+    until(jobs, lambda job: job.person == "bob" and begun[-1] == "bob")
+    assert jobs.waiting == ("joe",) and begun == ["ada", "bob"]
+    jobs.cancel()
+    go["bob"].set()
+    until(jobs, lambda job: job.person == "joe")
+    go["joe"].set()
+    assert until(jobs, lambda job: not job.running).failure == "joe has nothing to learn from."
+    assert jobs.waiting == () and "eve" not in begun

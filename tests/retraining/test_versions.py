@@ -28,6 +28,7 @@ def answering(found: Versions) -> str:
 def test_a_version_comes_back_as_it_was_written(tmp_path: Path) -> None:
     found = versions(tmp_path / "heads")
     written = heads(3, extra=2)
+    written["make"] = replace(written["make"], temperature=1.7)
     version = found.add(written, replace(ABOUT, settings={"rate": 0.5}, figures={"model": {"top1": [0.5, 0.75]}}))
     read = found.load(version.name)
     assert read.version == version.name and version.name.startswith("v1-")
@@ -35,6 +36,7 @@ def test_a_version_comes_back_as_it_was_written(tmp_path: Path) -> None:
         assert head.names == written[task].names and head.names[-1] == f"new {task} 1"
         np.testing.assert_array_equal(head.weight, written[task].weight)
         np.testing.assert_array_equal(head.bias, written[task].bias)
+        assert head.temperature == (1.7 if task == "make" else 1.0)
     assert found.about(version.name) == version and version.about.person == "ada"
 
 
@@ -135,7 +137,7 @@ def test_what_is_discarded_stays_and_can_still_be_promoted(tmp_path: Path) -> No
     assert found.names() == [second, first]
 
 
-@pytest.mark.parametrize("how", ["flipped", "cut", "gone", "nonsense about", "foreign", "other size"])
+@pytest.mark.parametrize("how", ["flipped", "cut", "gone", "nonsense about", "foreign", "other size", "format"])
 def test_a_version_that_cannot_be_used_is_said_so_and_the_last_good_one_answers(tmp_path: Path, how: str) -> None:
     found = versions(tmp_path, 2)
     second, first = found.names()
@@ -157,6 +159,8 @@ def test_a_version_that_cannot_be_used_is_said_so_and_the_last_good_one_answers(
         about.write_text("[]")
     elif how == "foreign":
         about.write_text(json.dumps({**values, "checkpoint": "another 2"}))
+    elif how == "format":
+        about.write_text(json.dumps({**values, "format": 1}))
     else:
         about.write_text(json.dumps({**values, "features": 16}))
     for one in (running, versions(tmp_path)):  # one that runs, one that starts with it

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import csv
+import hashlib
 import io
 import json
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -18,16 +21,21 @@ from PIL import Image
 
 from tests.drawn_gallery import drawn_items, unit_clusters
 from tests.graphs import write_checkpoint
+from vehicle_demo.annotation.review import ReviewFilter
 from vehicle_demo.gallery.gallery import Item
 from vehicle_demo.gallery.sources import open_source
+from vehicle_demo.recognition import Box
+from vehicle_demo.ui import limits
 from vehicle_demo.ui import map as map_tab
 from vehicle_demo.ui.colouring import MOST, by_number, by_word
 from vehicle_demo.ui.exports import FACTS, rows_csv
 from vehicle_demo.ui.figure import draw
+from vehicle_demo.ui.intake import new_vehicles
 from vehicle_demo.ui.services import Services, find_services
 
 Server = dict[str, Callable[[Any], Any]]
 DRAWN = {"gallery": "drawn"}
+VISITOR = SimpleNamespace(scope={}, client=SimpleNamespace(host="127.0.0.1"), headers={})
 LOOK = {**DRAWN, "watcher": "anna", "have": -1}
 
 
@@ -45,7 +53,9 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Services:
 
 @pytest.fixture(scope="module")
 def server(services: Services) -> Server:
-    return {function.__name__: function for function in map_tab.served(services)}
+    every = {function.__name__: function for function in map_tab.served(services)}
+    writes = every["map_review"]
+    return {**every, "map_review": lambda sent: writes(sent, VISITOR)}
 
 
 def rows_of(answer: dict[str, Any]) -> list[int]:
@@ -195,6 +205,70 @@ def test_a_figure_is_drawn_when_the_map_is_done(server: Server) -> None:
     ElementTree.fromstring(base64.b64decode(server["map_figure"]({**ask, "kind": "svg"})))
 
 
+# To the review queue ------------------------------------------------------------------------------------------------
+@pytest.fixture
+def filled(services: Services, tmp_path: Path) -> int:
+    """The rows of the gallery `mine`: one vehicle in the middle of each of three pictures."""
+    recognizer = services.recognizer()
+    for shade in range(3):
+        Image.new("RGB", (320, 240), (80 * shade, 90, 90)).save(tmp_path / f"{shade}.png")
+    deque(services.galleries.fill(recognizer, "mine", open_source(tmp_path)), maxlen=0)
+    return len(services.galleries.gallery(recognizer, "mine"))
+
+
+def test_a_selection_goes_to_the_queue_with_its_pictures_and_once(
+    services: Services, server: Server, filled: int, tmp_path: Path
+) -> None:
+    assert filled == 3
+    ask = {"gallery": "mine", "rows": [2, 0]}
+    told = server["map_review"](ask)
+    assert told == {"added": 2, "known": 0, "gone": 0, "thumbnails": 0, "stopped": "", "source": "gallery mine"}
+    assert server["map_review"](ask) == {**told, "added": 0, "known": 2}
+    assert server["map_review"]({**ask, "rows": [0, 1, 2]}) == {**told, "added": 1, "known": 2}
+    store = services.labels.store()
+    tasks = services.labels.review().take("ann", "page", 10, ReviewFilter(source="gallery mine"))
+    items = [one for task in tasks for one in (task.item, *task.together)]
+    assert {item.picture for item in items} == {
+        hashlib.sha256(path.read_bytes()).hexdigest() for path in tmp_path.glob("*.png")
+    }
+    assert {tuple(item.box.to_list()) for item in items} == {(80, 60, 240, 180)}
+    assert {store.picture(item).size for item in items} == {(320, 240)}
+    # The same photo, recognised: the same vehicle.
+    content = (tmp_path / "0.png").read_bytes()
+    (vehicle,) = services.recognizer().recognize(content).vehicles
+    (number,) = store.add(new_vehicles(services.recognizer(), content, [vehicle], None, "recognise"))
+    assert number in {item.id for item in items}
+
+
+def test_of_a_gallery_without_pictures_the_thumbnails_are_asked_about(services: Services, server: Server) -> None:
+    told = server["map_review"]({**DRAWN, "rows": [4, 5]})
+    assert (told["added"], told["thumbnails"], told["gone"]) == (2, 2, 0)
+    assert server["map_review"]({**DRAWN, "rows": [4]})["known"] == 1
+    gallery = services.galleries.gallery(services.recognizer(), "drawn")
+    (task, *_) = services.labels.review().take("ann", "page", 1, ReviewFilter(source="gallery drawn"))
+    assert task.item.box == Box(0, 0, 160, 120)
+    kept = services.labels.store().pictures.path(task.item.picture).read_bytes()
+    assert kept in {item.thumbnail for item in gallery.storage.items([4, 5])}
+
+
+def test_a_row_with_no_picture_at_all_is_told(services: Services, server: Server) -> None:
+    gallery = services.galleries.gallery(services.recognizer(), "bare")
+    gallery.add(unit_clusters(1), [Item("f" * 64)])
+    told = server["map_review"]({"gallery": "bare", "rows": [0]})
+    assert (told["added"], told["gone"]) == (0, 1)
+
+
+def test_who_sends_too_much_is_told_and_what_was_taken_is_there(
+    server: Server, filled: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VEHICLE_DEMO_PUBLIC", "1")
+    monkeypatch.setattr(limits, "RECOGNITIONS", limits.Limit(2, 60, "This demo is shared."))
+    told = server["map_review"]({**DRAWN, "rows": [10, 11, 12]})
+    assert told["added"] == 2 and told["stopped"].startswith("This demo is shared. Wait")
+    told = server["map_review"]({**DRAWN, "rows": [10, 11, 12]})
+    assert (told["added"], told["known"]) == (0, 2) and told["stopped"]
+
+
 # Nonsense -----------------------------------------------------------------------------------------------------------
 WHOLE: dict[str, dict[str, Any]] = {
     "map_menu": DRAWN,
@@ -205,6 +279,7 @@ WHOLE: dict[str, dict[str, Any]] = {
     "map_near": {**DRAWN, "row": 1},
     "map_table": {**DRAWN, "rows": [1]},
     "map_figure": {**DRAWN, "by": "make", "kind": "png"},
+    "map_review": {**DRAWN, "rows": [1]},
 }
 WRONG: list[tuple[str, list[Any]]] = [
     ("gallery", [None, 3, "nobody", "../drawn", "drawn/..", "", "\ud800", "x" * 10_000, {}]),

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
+import threading
 import time
+import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from tests.annotation.drawn_vehicles import new_vehicle
+from tests.retraining.clusters import shown
 from tests.retraining.drawn_heads import ABOUT, heads
 from tests.retraining.small import write_retrainable
 from vehicle_demo.annotation.store import ANSWER, Said
-from vehicle_demo.recognition.heads import TENSORS
 from vehicle_demo.retraining.compare import compare
 from vehicle_demo.retraining.job import Job, Point
 from vehicle_demo.retraining.shipped import built_in_heads, read_bank
 from vehicle_demo.retraining.versions import BUILT_IN, About
+from vehicle_demo.ui import retrain
 from vehicle_demo.ui.comparison import curve_svg, run_html
+from vehicle_demo.ui.people import Standing
 from vehicle_demo.ui.retrain import served
 from vehicle_demo.ui.services import Services, find_services
 
@@ -39,8 +47,13 @@ def services(tmp_path: Path) -> Services:
 
 @pytest.fixture
 def ask(services: Services) -> Ask:
-    look, do = served(services)
-    return lambda action, **more: look(more) if action == "look" else do({"action": action, **more}, VISITOR)
+    look, do, _ = served(services)
+
+    def told(action: str, **more: Any) -> dict[str, Any]:
+        found = look(more, VISITOR) if action == "look" else do({"action": action, **more}, VISITOR)
+        return {**found, **found["parts"]}
+
+    return told
 
 
 @pytest.fixture
@@ -54,7 +67,7 @@ def version(services: Services) -> str:
         versions.load(name),
         bank.holdout,
         bank.holdout.where(bank.holdout.truth["make"] == "x"),
-        dict.fromkeys(TENSORS, 1.0),
+        [],
     )
     return versions.add(new, About(BUILT_IN, "0", {}, found.to_dict(), "ada")).name
 
@@ -73,7 +86,9 @@ def words(html: str) -> str:
 
 def test_without_corrections_there_is_nothing_to_start(ask: Ask) -> None:
     told = ask("look", afresh=True)
-    assert "Correct some vehicles in the Review tab first." in words(told["ready"]) and not told["can_start"]
+    first = "There are no corrections yet. Correct some vehicles in the Review tab first."
+    assert words(told["ready"]).strip() == first
+    assert not told["can_start"]
     assert not told["busy"] and "built-in answers" in words(told["timeline"]) and told["heads"] == BUILT_IN
 
 
@@ -160,8 +175,52 @@ def test_whoever_is_not_signed_in_may_only_look(ask: Ask, version: str, monkeypa
 
 @pytest.mark.parametrize("sent", [None, [], {"action": "delete"}, {"action": "promote", "version": 3}, {"more": 1}])
 def test_nonsense_is_answered_with_a_sentence(services: Services, sent: Any) -> None:
-    look, do = served(services)
-    assert {look(sent)["says"], do(sent, VISITOR)["says"]} == {"This was not understood. Reload the page."}
+    look, do, _ = served(services)
+    assert {look(sent, VISITOR)["says"], do(sent, VISITOR)["says"]} == {"This was not understood. Reload the page."}
+
+
+@pytest.fixture
+def kept_aside(services: Services) -> str:
+    """A version that names wrongly what was right, compared on vehicles of the label store."""
+    store = services.labels.store()
+    numbers = store.add([new_vehicle(7000 + place) for place in range(6)])
+    checkpoint = services.recognizer().checkpoint
+    old, bank = built_in_heads(checkpoint), read_bank(checkpoint)
+    aside = bank.holdout.where(np.arange(6))
+    rows = [replace(one, picture=store.vehicle(n).picture) for one, n in zip(shown(aside), numbers, strict=True)]
+    turned = {task: replace(head, weight=-head.weight, bias=-head.bias) for task, head in old.items()}
+    found = compare(old, replace(old, heads=turned), bank.holdout, aside, rows)
+    assert len(found.turned) == 18
+    return services.versions().add(turned, About(BUILT_IN, "0", {}, found.to_dict(), "ada")).name
+
+
+def test_what_got_worse_comes_first_with_pictures(ask: Ask, kept_aside: str) -> None:
+    told = ask("look")["comparison"]
+    assert told.count('<img src="data:image/jpeg') == 6  # one for each vehicle, whatever of it is wrong
+    said = words(told)
+    assert said.index("Got worse") < said.index("Got better") and "of the vehicles kept aside" in said
+    assert "points (" in said and "Who is taken for whom: model" in said and 'aria-label="Confusion of model' in told
+
+
+def test_pictures_are_for_those_who_may_write(ask: Ask, kept_aside: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACE_ID", "someone/demo")
+    told = ask("look")["comparison"]
+    assert "<img" not in told and "wrong now: 6" in words(told)
+
+
+def test_any_version_can_be_compared(ask: Ask, kept_aside: str, version: str) -> None:
+    assert f"{version} against built-in" in words(ask("look")["comparison"])
+    assert f"{kept_aside} against built-in" in words(ask("look", shown=kept_aside)["comparison"])
+    assert f"{version} against built-in" in words(ask("look", shown="v99-000000")["comparison"])
+
+
+def test_only_parts_that_have_changed_are_sent(services: Services, version: str) -> None:
+    look, do, _ = served(services)
+    first = look({}, VISITOR)
+    assert set(first["parts"]) == {"ready", "run", "verdict", "comparison", "timeline"}
+    assert look({"have": first["marks"]}, VISITOR)["parts"] == {}
+    told = do({"action": "pin", "seen": BUILT_IN, "have": first["marks"]}, VISITOR)
+    assert set(told["parts"]) == {"timeline"}
 
 
 def test_a_run_says_how_far_it_is_and_how_it_ended() -> None:
@@ -171,3 +230,62 @@ def test_a_run_says_how_far_it_is_and_how_it_ended() -> None:
     assert "Cancel" in said and "models right, kept aside 50%" in words(said)
     assert "Gathering the corrections" in words(run_html(Job("ann")))
     assert curve_svg(()) == '<div class="vd-curve"></div>'
+
+
+def test_a_version_can_be_downloaded_and_pushed(
+    tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch, services: Services
+) -> None:
+    look, do, file = served(services)
+    sent = {"action": "push", "version": version, "seen": BUILT_IN}
+    assert (
+        "Set VEHICLE_DEMO_MODEL" in do(sent, VISITOR)["says"]
+        and "Push to" not in look({}, VISITOR)["parts"]["timeline"]
+    )
+    told = file({"version": version}, VISITOR)
+    assert told["name"] == f"heads-{version}.zip"
+    assert zipfile.ZipFile(io.BytesIO(base64.b64decode(told["content"]))).namelist()[0].startswith(f"{version}/")
+    assert "There are no heads" in file({"version": "../secret"}, VISITOR)["says"]
+
+    monkeypatch.setenv("VEHICLE_DEMO_MODEL", str(tmp_path / "far"))
+    look, do, file = served(find_services(tmp_path / "checkpoints", tmp_path, tmp_path / "home"))
+    assert f"Push to {tmp_path / 'far'}" in look({}, VISITOR)["parts"]["timeline"]
+    assert do(sent, VISITOR)["says"] == f"{version} is in {tmp_path / 'far'}."
+    assert list((tmp_path / "far").glob(f"*/{version}/heads.safetensors"))
+    monkeypatch.setenv("SPACE_ID", "someone/demo")
+    assert "Sign in" in file({"version": version}, VISITOR)["says"] and "Sign in" in do(sent, VISITOR)["says"]
+
+
+def test_who_comes_second_waits_in_line_and_sees_where(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    say(services, 4)
+    look, do, _ = served(services)
+    look({"afresh": True}, VISITOR)
+    go = threading.Event()
+
+    def gathered(folder: Path) -> None:
+        assert go.wait(WAIT_S)
+        raise RuntimeError("Nothing to learn from.")
+
+    monkeypatch.setattr(Services, "corrections", lambda self, folder: gathered(folder))
+    who = ["ann"]
+    monkeypatch.setattr(retrain, "person_of", lambda _: who[0])
+    monkeypatch.setattr(retrain, "standing_of", lambda _: Standing(who[0]))
+
+    def shown(person: str, action: str = "") -> tuple[str, bool, str]:
+        who[0] = person
+        told = do({"action": action}, VISITOR) if action else look({}, VISITOR)
+        return words(told["parts"]["run"]), told["can_start"], told["start"]
+
+    assert shown("ann", "start")[1:] == (False, "Retrain")
+    assert shown("bob")[2] == "Wait in line"
+    said, can_start, _ = shown("bob", "start")
+    assert "You are number 1 of 1 in line" in said and "by ann" in said and not can_start
+    assert "You are number 2 of 2 in line" in shown("eve", "start")[0]
+    assert "Waiting: bob, eve." in shown("ann")[0]
+    assert "Waiting: eve." in shown("bob", "leave")[0] and "You are number 1 of 1" in shown("eve")[0]
+    go.set()
+
+
+@pytest.mark.parametrize("wishes", [{"rate": 5}, {"decay": -1}, {"corrections": float("nan")}])
+def test_a_wish_outside_of_its_limits_is_refused(ask: Ask, wishes: dict[str, float]) -> None:
+    told = ask("start", wishes=wishes)
+    assert f"The {next(iter(wishes))} is to be from" in told["says"] and not told["busy"]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,12 +16,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.annotation.drawn_vehicles import new_vehicle
 from tests.graphs import write_checkpoint
-from vehicle_demo.annotation.store import Store
+from vehicle_demo.annotation.store import ANSWER, Said, Store
 from vehicle_demo.gallery.building import thumbnail_of
-from vehicle_demo.gallery.sources import open_files
+from vehicle_demo.gallery.sources import open_files, open_source
 from vehicle_demo.gallery.storage import Item
-from vehicle_demo.recognition import Box, ImageError, Novelty, Scored, Vehicle
+from vehicle_demo.recognition import Box, ImageError, Novelty, Recognition, Scored, Vehicle
 from vehicle_demo.recognition.checkpoint import Thresholds
 from vehicle_demo.ui import review
 from vehicle_demo.ui.importing import take_in
@@ -176,13 +178,13 @@ def test_others_opinions_are_shown_to_who_decides_alone(server: Server, store: S
         store.record(review.Said(one, person, "answer", f"{person} 1", review_said))
     (item, *_) = server["review_take"]({**PAGE, "first": [one]})["items"]
     assert item["opinions"] == [] and item["said"] is None
-    (item,) = server["review_take"]({**PAGE, "chosen": {"conflicts": True}})["items"]
+    (item,) = server["review_take"]({**PAGE, "chosen": {"decide": "conflicts"}})["items"]
     assert [(one["person"], one["make"]) for one in item["opinions"]] == [("ann", "Audi"), ("bob", "BMW")]
     decided = {"item": one, "kind": "decision", "client": "c1", "status": "answer", "make": "BMW"}
     assert say(server, decided)["taken"] == ["c1"]
     held = {"status": "answer", "type": None, "make": "BMW", "model": None}
     assert store.labels(one)["decision"].value == held
-    assert server["review_take"]({**PAGE, "chosen": {"conflicts": True}})["items"] == []
+    assert server["review_take"]({**PAGE, "chosen": {"decide": "conflicts"}})["items"] == []
 
 
 def test_how_well_people_agree_is_told(server: Server, store: Store, numbers: list[int]) -> None:
@@ -277,6 +279,10 @@ def test_the_reason_is_in_words(services: Services) -> None:
     assert new.urgency.reason == "neighbours disagree"
     assert "3 of 4 neighbours differ, most are Ford Edge SUV 2012" in new.urgency.why
     assert "margin 0.85" in new.urgency.why and "near the gallery" in new.urgency.why
+    # The picture itself, in the gallery under another name, is no neighbour that says anything.
+    itself = Item(hashlib.sha256(content).hexdigest(), model="Ford Edge SUV 2012")
+    gallery.add(vehicle.embedding[None] / np.linalg.norm(vehicle.embedding), [itself])
+    assert new_vehicles(recognizer, content, [shown], gallery, "drawn")[0].urgency == new.urgency
     close = replace(shown, model=(Scored("a", 0.45), Scored("b", 0.44), Scored("c", 0.1)))
     (new,) = new_vehicles(recognizer, content, [close], None, "drawn")
     assert new.urgency.reason == "close call" and 0 < new.urgency.score < 1
@@ -297,6 +303,32 @@ def test_many_pictures_are_taken_in_and_again_where_they_were_left(services: Ser
     assert services.labels.review().choices().sources == ("street",)
 
 
+def test_pictures_with_nothing_to_ask_about_are_looked_through_once(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_bytes(picture(10 + 20 * number))
+    recognizer = services.recognizer()
+    sure = Thresholds(type=0.0, make=0.0, model=0.0)
+    monkeypatch.setattr(recognizer, "checkpoint", replace(recognizer.checkpoint, thresholds=sure))
+    looked: list[int] = []
+    recognize = recognizer.recognize_batch
+
+    def counted(images: Sequence[Image.Image]) -> list[Recognition]:
+        looked.append(len(images))
+        return recognize(images)
+
+    monkeypatch.setattr(recognizer, "recognize_batch", counted)
+    source = open_source(tmp_path)
+    for known in (0, 3):
+        *_, last = take_in(services.labels, recognizer, None, source)
+        assert (last.added, last.known) == (0, known)
+    assert sum(looked) == 3
+    # All of them are wanted now: that is another question.
+    *_, last = take_in(services.labels, recognizer, None, source, everything=True)
+    assert (last.added, last.known) == (3, 0) and sum(looked) == 6
+
+
 def test_only_what_the_model_is_unsure_of_is_taken_in(services: Services, tmp_path: Path) -> None:
     (tmp_path / "one.png").write_bytes(picture())
     sources = open_files([tmp_path / "one.png"])
@@ -312,6 +344,19 @@ def test_settings_that_are_none_are_said(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("VEHICLE_DEMO_SECOND_OPINIONS", "2")
     with pytest.raises(ValueError, match="share"):
         second_opinions()
+
+
+def test_a_label_that_looks_wrong_is_shown_with_who_said_it(server: Server, store: Store) -> None:
+    models = ("Audi A5 Coupe 2012", "BMW M3 Coupe 2012")
+    *right, wrong = store.add([new_vehicle(number, models[number % 2]) for number in range(25)])
+    for number in right:
+        name = store.vehicle(number).best()["model"]
+        store.record(Said(number, "ann", ANSWER, f"c{number}", {"type": None, "make": None, "model": name}))
+    store.record(Said(wrong, "ann", ANSWER, "wrong", {"type": None, "make": None, "model": models[1]}))
+    (item,) = server["review_take"]({**PAGE, "chosen": {"decide": "likely label errors"}})["items"]
+    assert item["id"] == wrong and item["reason"] == "likely label error"
+    assert item["why"] == "named BMW M3 Coupe 2012, none of the network's likeliest; Audi A5 Coupe 2012 had 40%"
+    assert [(said["person"], said["model"]) for said in item["opinions"]] == [("ann", models[1])]
 
 
 def test_a_vehicle_s_box_must_hold_one() -> None:

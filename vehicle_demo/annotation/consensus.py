@@ -1,8 +1,9 @@
 """What several people together say of a vehicle, how certain that is, and how well they agree.
 
-Each person is right as often as they agreed with the others so far, and where wrong, wrong in any way alike: the model
-of Dawid and Skene (Applied Statistics 28, 1979) with one figure a person, and no guess of the network's in it, as
-vehicles come here because it was unsure.
+How certain a model is that several people named is said by cleanlab's CROWDLAB, see `cleaning.crowd_quality`; two who
+agree are never less certain than the surer of them alone. Of all else, and where too few vehicles were named by
+several people for it, each person is right as often as they agreed with the others so far, and where wrong, wrong in
+any way alike: the model of Dawid and Skene (Applied Statistics 28, 1979) with one figure a person.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any, Final
 
 from sqlalchemy import text
 
-from vehicle_demo.annotation.items import PARTS
+from vehicle_demo.annotation.cleaning import crowd_quality
+from vehicle_demo.annotation.items import PARTS, vehicle_of
 from vehicle_demo.annotation.store import ANSWER, UNSURE, Event, Store, event_of
 
 CONFLICT: Final = "conflict"
@@ -58,8 +60,11 @@ def consensus(store: Store) -> dict[int, Consensus]:
     """What holds of every vehicle that somebody has said something of, by its number. Raises StoreError."""
     opinions, decisions, conflicts = _read(store)
     right = _reliability(opinions)
+    crowd = _crowd(store, {item: said for item, said in opinions.items() if item not in decisions})
     return {
-        item: _decided(said, decisions[item], right) if item in decisions else _agreed(said, right, item in conflicts)
+        item: _decided(said, decisions[item], right)
+        if item in decisions
+        else _agreed(said, right, item in conflicts, crowd.get(item))
         for item, said in opinions.items()
     } | {item: _decided([], event, right) for item, event in decisions.items() if item not in opinions}
 
@@ -91,6 +96,23 @@ def _read(store: Store) -> tuple[dict[int, list[Event]], dict[int, Event], set[i
     return dict(opinions), decisions, conflicts
 
 
+def _crowd(store: Store, opinions: Mapping[int, Sequence[Event]]) -> Mapping[int, float]:
+    """What cleanlab says of vehicles whose model several people named, and nobody else said otherwise."""
+    votes = {
+        item: {event.person: str(event.value["model"]) for event in sure}
+        for item, said in opinions.items()
+        if len(sure := [event for event in said if event.kind != UNSURE]) > 1
+        and all(event.kind == ANSWER and event.value["model"] for event in sure)
+    }
+    if not votes:
+        return {}
+    # In an order that does not depend on who came first in this database.
+    with store.reading() as connection:
+        rows = connection.execute(text(_VEHICLES.format(", ".join(map(str, votes)))))
+        items = sorted(map(vehicle_of, rows), key=lambda item: (item.picture, item.box.to_list()))
+    return crowd_quality({item.id: votes[item.id] for item in items}, {item.id: item.model for item in items}) or {}
+
+
 def _reliability(opinions: Mapping[int, Sequence[Event]]) -> Mapping[str, float]:
     """How often each person is right, by how often they agreed with another."""
     agreed: Counter[str] = Counter()
@@ -115,7 +137,7 @@ def _contradict(one: Event, other: Event) -> bool:
     )
 
 
-def _agreed(said: Sequence[Event], right: Mapping[str, float], conflict: bool) -> Consensus:
+def _agreed(said: Sequence[Event], right: Mapping[str, float], conflict: bool, quality: float | None) -> Consensus:
     sure = [event for event in said if event.kind != UNSURE]
     if not sure:
         return Consensus(UNSURE, dict.fromkeys(PARTS), 0.0, len(said), said[-1])
@@ -125,7 +147,10 @@ def _agreed(said: Sequence[Event], right: Mapping[str, float], conflict: bool) -
             told = {event.value[part] for event in sure} - {None}
             names[part] = told.pop() if len(told) == 1 else None
     votes = [(event.person, event.kind, event.value) for event in sure]
-    likeliest = max(_certainty(votes, right, kind, value) for _, kind, value in votes)
+    if quality is None:
+        likeliest = max(_certainty(votes, right, kind, value) for _, kind, value in votes)
+    else:
+        likeliest = quality if conflict else max(quality, *(right[event.person] for event in sure))
     return Consensus(CONFLICT if conflict else sure[-1].kind, names, likeliest, len(said), sure[-1])
 
 
@@ -154,3 +179,6 @@ def _certainty(votes: Sequence[_Vote], right: Mapping[str, float], kind: str, na
 def _heard(kind: str, names: Any, part: str | None) -> str | None:
     """What a vote says of this part; None where it says nothing of it."""
     return f"no name: {kind}" if kind != ANSWER else names[part] if part else None
+
+
+_VEHICLES = "SELECT * FROM vehicle_items WHERE id IN ({})"

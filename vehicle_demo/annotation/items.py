@@ -74,6 +74,10 @@ class VehicleItem(Item):
         """The first name of each part."""
         return {part: getattr(self, part)[0].label for part in PARTS}
 
+    def prediction(self) -> dict[str, Any]:
+        """What it was taken for, as plain values with unrounded scores."""
+        return _named_values(self)
+
 
 @dataclass(frozen=True)
 class NewItem:
@@ -148,12 +152,7 @@ class NewVehicle:
 
     def prediction(self) -> dict[str, Any]:
         """What the vehicle was taken for, as plain values with unrounded scores."""
-        vehicle = self.vehicle
-        return {
-            "category": asdict(vehicle.category),
-            **{part: [asdict(scored) for scored in getattr(vehicle, part)] for part in PARTS},
-            "novelty": asdict(vehicle.novelty) if vehicle.novelty else None,
-        }
+        return _named_values(self.vehicle)
 
     def own_columns(self, size: tuple[int, int]) -> dict[str, Any]:
         """What the table `vehicles` holds of it, but for `alike`, which depends on what is there already."""
@@ -213,6 +212,14 @@ def reading_values(reading: PlateReading | None) -> dict[str, Any] | None:
         return None
     slots = [[asdict(character) for character in slot] for slot in reading.slots]
     return {"text": reading.text, "score": reading.score, "slots": slots}
+
+
+def _named_values(vehicle: Vehicle | VehicleItem) -> dict[str, Any]:
+    return {
+        "category": asdict(vehicle.category),
+        **{part: [asdict(scored) for scored in getattr(vehicle, part)] for part in PARTS},
+        "novelty": asdict(vehicle.novelty) if vehicle.novelty else None,
+    }
 
 
 def _common(row: Row[Any]) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,9 +47,21 @@ class Remote(Protocol):
         ...
 
 
-def remote_named(name: str) -> Remote:
-    """What VEHICLE_DEMO_DATASET names: a folder where it begins with / or ., else a dataset `owner/name` on the Hub."""
-    return FolderRemote(Path(name)) if name.startswith(("/", ".")) else HubRemote(name)
+@dataclass(frozen=True)
+class Kind:
+    """A kind of repository on the Hub (`dataset` or `model`), and the setting that names one."""
+
+    repo_type: str
+    setting: str
+    must_be_private: bool
+
+
+LABELS: Final = Kind("dataset", "VEHICLE_DEMO_DATASET", must_be_private=True)
+
+
+def remote_named(name: str, kind: Kind = LABELS) -> Remote:
+    """What a setting names: a folder where it begins with / or ., else a repository `owner/name` on the Hub."""
+    return FolderRemote(Path(name)) if name.startswith(("/", ".")) else HubRemote(name, kind=kind)
 
 
 @dataclass(frozen=True)
@@ -90,11 +102,12 @@ class FolderRemote:
 
 
 class HubRemote:
-    """A private dataset on the Hub, made when it is not there; HF_TOKEN, or who is signed in here, may write to it."""
+    """A repository on the Hub, made (private) when it is not there; HF_TOKEN, or who is signed in here, may write."""
 
-    def __init__(self, name: str, endpoint: str | None = None, token: str | None = None) -> None:
+    def __init__(self, name: str, endpoint: str | None = None, token: str | None = None, kind: Kind = LABELS) -> None:
         """`endpoint` is the Hub's address where it is not the usual one."""
         self._name = name
+        self._kind = kind
         self._endpoint = endpoint
         self._token = token
         self._checked = False
@@ -109,13 +122,15 @@ class HubRemote:
         from huggingface_hub.hf_api import RepoFile
 
         with self._asked() as api:
-            tree = api.list_repo_tree(self.name, repo_type="dataset", recursive=True)
+            tree = api.list_repo_tree(self.name, repo_type=self._kind.repo_type, recursive=True)
             return {entry.path for entry in tree if isinstance(entry, RepoFile)}
 
     def read(self, name: str) -> bytes:
         """See `Remote`."""
         with self._asked() as api, tempfile.TemporaryDirectory() as folder:
-            return Path(api.hf_hub_download(self.name, name, repo_type="dataset", local_dir=folder)).read_bytes()
+            return Path(
+                api.hf_hub_download(self.name, name, repo_type=self._kind.repo_type, local_dir=folder)
+            ).read_bytes()
 
     def write(self, files: Mapping[str, bytes], says: str) -> None:
         """See `Remote`."""
@@ -123,11 +138,11 @@ class HubRemote:
 
         with self._asked() as api:
             operations = [CommitOperationAdd(name, content) for name, content in files.items()]
-            api.create_commit(self.name, operations, commit_message=says, repo_type="dataset")
+            api.create_commit(self.name, operations, commit_message=says, repo_type=self._kind.repo_type)
 
     @contextmanager
     def _asked(self) -> Iterator[HfApi]:
-        """The Hub's client, once the dataset is there and private; its failures as sentences."""
+        """The Hub's client, once the repository is there and as it must be; its failures as sentences."""
         # Takes a quarter of a second, and only who syncs needs it.
         from huggingface_hub import HfApi
         from huggingface_hub.errors import (
@@ -142,12 +157,14 @@ class HubRemote:
             api = HfApi(self._endpoint, self._token)
             if not self._checked:
                 try:
-                    private = api.dataset_info(self.name).private
+                    private = api.repo_info(self.name, repo_type=self._kind.repo_type).private
                 except RepositoryNotFoundError:
-                    api.create_repo(self.name, repo_type="dataset", private=True, exist_ok=True)
+                    api.create_repo(self.name, repo_type=self._kind.repo_type, private=True, exist_ok=True)
                     private = True
-                if not private:
-                    raise RemoteError(f"The dataset {self.name} is public. Make it private, or name another one.")
+                if self._kind.must_be_private and not private:
+                    raise RemoteError(
+                        f"The {self._kind.repo_type} {self.name} is public. Make it private, or name another one."
+                    )
                 self._checked = True
             try:
                 yield api
@@ -156,7 +173,8 @@ class HubRemote:
                 self._checked = False
                 raise
         except HFValidationError as error:
-            raise RemoteError(f"VEHICLE_DEMO_DATASET names no dataset: {self.name}. Write owner/name.") from error
+            named = f"{self._kind.setting} names no {self._kind.repo_type}: {self.name}."
+            raise RemoteError(f"{named} Write owner/name.") from error
         except LocalTokenNotFoundError as error:
             raise RemoteError(self._said(401)) from error
         except HfHubHTTPError as error:

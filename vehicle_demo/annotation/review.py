@@ -1,38 +1,45 @@
 """Which vehicle to ask about next: what teaches most first, no class all day, what looks nearly the same together.
 
 On some vehicles a second person is asked as well, without being told what the first said; where the two contradict
-each other, the vehicle waits among the conflicts for somebody to decide.
+each other, the vehicle waits among the conflicts for somebody to decide. Apart from these wait answered vehicles whose
+label looks wrong.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
-from vehicle_demo.annotation.items import VEHICLE, VehicleItem, vehicle_of
-from vehicle_demo.annotation.store import ANSWER, BAD_PICTURE, UNSURE, Event, Store, event_of
+from vehicle_demo.annotation.cleaning import likely_errors
+from vehicle_demo.annotation.items import PARTS, VEHICLE, VehicleItem, vehicle_of
+from vehicle_demo.annotation.store import ANSWER, BAD_PICTURE, UNDO, UNSURE, Event, Store, event_of
+from vehicle_demo.annotation.urgency import Urgency
 from vehicle_demo.annotation.work import LEASE_S, SKIPPED, Work
 
-# Items that are asked about together at most.
-_TOGETHER = 12
+# What a decision is asked about, in place of what waits for an answer.
+CONFLICTS: Final = "conflicts"
+ERRORS: Final = "likely label errors"
+# Items that are asked about together at most, and labels that are doubted at once.
+_TOGETHER, _DOUBTED = 12, 300
 
 
 @dataclass(frozen=True)
 class ReviewFilter:
     """Which vehicles are asked about; what is None allows everything. `make` is the one that was predicted.
 
-    `conflicts`: those that wait for a decision, instead of those that wait for an answer.
+    `decide` names those that wait for a decision, instead of those that wait for an answer.
     """
 
     source: str | None = None
     reason: str | None = None
     make: str | None = None
-    conflicts: bool = False
+    decide: Literal["", "conflicts", "likely label errors"] = ""
 
     def where(self) -> tuple[str, dict[str, Any]]:
         """A condition on the view `vehicle_items` named i, and its parameters."""
@@ -44,13 +51,21 @@ class ReviewFilter:
 class Task:
     """A vehicle to ask about, and those that look nearly the same and wait for the same answer.
 
-    `opinions` is what people say of it; to be shown only where they contradict each other.
+    `opinions` is what people say of it; to be shown only where somebody is to decide.
     """
 
     item: VehicleItem
     together: tuple[VehicleItem, ...] = ()
     opinions: tuple[Event, ...] = ()
     conflict: bool = False
+
+
+@dataclass(frozen=True)
+class Past:
+    """What was said of a vehicle, the first first, each with whether it was undone; `hidden` events are left out."""
+
+    events: tuple[tuple[Event, bool], ...]
+    hidden: int
 
 
 @dataclass(frozen=True)
@@ -85,9 +100,12 @@ class ReviewChoices:
 class Review(Work):
     """The vehicles of a store in the order in which they are asked."""
 
-    def __init__(self, store: Store, lease_s: float = LEASE_S) -> None:
-        """See `Work`."""
+    def __init__(
+        self, store: Store, lease_s: float = LEASE_S, doubts: Callable[[], Mapping[int, Urgency]] | None = None
+    ) -> None:
+        """See `Work`. `doubts` gives what `label_errors` does, which is work, perhaps from a while ago."""
         super().__init__(store, VEHICLE, lease_s)
+        self._doubts = doubts or (lambda: label_errors(store))
 
     def take(
         self, person: str, holder: str, count: int, chosen: ReviewFilter | None = None, first: Sequence[int] = ()
@@ -107,33 +125,50 @@ class Review(Work):
         condition, parameters = chosen.where()
         now = time.time()
         parameters |= {"person": person, "holder": holder, "now": now, "count": count}
+        doubts = self._doubts() if chosen.decide == ERRORS else {}
+        free = _FREE.format(condition=condition, **_wanted(chosen, doubts))
         with self._store.writing() as connection:
             numbers = self._leased(connection, self._asked_for(connection, first, parameters), holder, now)
-            free = _FREE.format(condition=condition, open=_IN_CONFLICT if chosen.conflicts else _OPEN)
             ordered = connection.execute(text(free + _IN_ORDER), parameters).all()
             of_groups = {row.id: row.alike for row in ordered if row.id not in numbers}
             more = list(of_groups)[: count - len(numbers)]
             numbers += self._leased(connection, more, holder, now)
-            together = {} if chosen.conflicts else self._together(connection, free, parameters, numbers, of_groups)
-            return _tasks(connection, numbers, together)
+            together = {} if chosen.decide else self._together(connection, free, parameters, numbers, of_groups)
+            return _tasks(connection, numbers, together, doubts)
 
     def progress(self, chosen: ReviewFilter | None = None) -> ReviewProgress:
         """How far the vehicles of this filter are."""
         condition, parameters = (chosen or ReviewFilter()).where()
         counted = text(f"SELECT l.kind, count(*) FROM vehicle_items i LEFT JOIN {_LATEST} WHERE {condition} GROUP BY 1")
         second = text(
-            f"SELECT count(*) FROM vehicle_items i JOIN {_PEOPLE} o ON o.item = i.id "
+            f"SELECT count(*) FROM vehicle_items i JOIN {PEOPLE} o ON o.item = i.id "
             f"WHERE {condition} AND o.people < i.opinions"
         )
         conflicts = text(
             "SELECT count(*) FROM vehicle_items i JOIN conflicts c ON c.item = i.id "
-            f"LEFT JOIN {_DECIDED} d ON d.item = i.id WHERE {condition} AND d.item IS NULL"
+            f"LEFT JOIN {DECIDED} d ON d.item = i.id WHERE {condition} AND d.item IS NULL"
         )
         with self._store.reading() as connection:
             counts = {row[0]: int(row[1]) for row in connection.execute(counted, parameters)}
             waiting = [connection.execute(query, parameters).scalar_one() for query in (second, conflicts)]
         said = (counts.get(kind, 0) for kind in (ANSWER, UNSURE, BAD_PICTURE))
         return ReviewProgress(sum(counts.values()), *said, *waiting)
+
+    def past(self, number: int, person: str) -> Past:
+        """Everything that was said of a vehicle; to whom it waits for an opinion, their own part alone.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        with self._store.reading() as connection:
+            rows = connection.execute(_EVENTS, {"item": number}).all()
+            blind = connection.execute(text(_WAITS), {"item": number, "person": person}).first() is not None
+        every = [event_of(row) for row in rows]
+        # The last of these says.
+        reversed_by = {event.undoes: event.kind for event in every if event.undoes is not None}
+        said = [event for event in every if event.undoes is None]
+        shown = [event for event in said if event.person == person or not blind]
+        return Past(tuple((event, reversed_by.get(event.id) == UNDO) for event in shown), len(said) - len(shown))
 
     def choices(self) -> ReviewChoices:
         """The values that vehicles in the store have."""
@@ -184,6 +219,22 @@ class Review(Work):
         }
 
 
+def label_errors(store: Store) -> dict[int, Urgency]:
+    """Vehicles whose narrowest name looks wrong, the worst first; see `likely_errors`. None in conflict or decided.
+
+    Raises:
+        StoreError: the labels cannot be read.
+    """
+    with store.reading() as connection:
+        rows = connection.execute(text(_NAMED)).all()
+    found: dict[int, Urgency] = {}
+    for part in PARTS:
+        named = {row.id: row for row in rows if _narrowest(row) == part}
+        ranked = {number: getattr(vehicle_of(row), part) for number, row in named.items()}
+        found |= likely_errors({number: getattr(row, f"said_{part}") for number, row in named.items()}, ranked)
+    return dict(sorted(found.items(), key=lambda one: -one[1].score))
+
+
 def opinions_wanted(content: bytes, share: float) -> int:
     """How many people are to be asked of a picture's vehicles: two of this share of all pictures, else one.
 
@@ -193,7 +244,25 @@ def opinions_wanted(content: bytes, share: float) -> int:
     return 2 if drawn < share * 2**32 else 1
 
 
-def _tasks(connection: Connection, numbers: Sequence[int], together: dict[int, list[int]]) -> list[Task]:
+def _wanted(chosen: ReviewFilter, doubts: Mapping[int, Urgency]) -> dict[str, str]:
+    """The parts of `_FREE` that say what is asked about, and how urgent each is."""
+    if chosen.decide == CONFLICTS:
+        return {"open": f"i.id IN (SELECT item FROM conflicts) AND {_UNDECIDED}", "urgency": "i.urgency"}
+    if chosen.decide == ERRORS:
+        worst = dict(islice(doubts.items(), _DOUBTED)) or {-1: Urgency(0, "", "")}
+        cases = " ".join(f"WHEN {int(number)} THEN {doubt.score:.6f}" for number, doubt in worst.items())
+        return {"open": f"i.id IN ({_list(worst)}) AND {_AGREED}", "urgency": f"CASE i.id {cases} END"}
+    return {"open": _OPEN, "urgency": "i.urgency"}
+
+
+def _narrowest(row: Row[Any]) -> str | None:
+    """The part of the narrowest name that somebody gave."""
+    return next((part for part in reversed(PARTS) if getattr(row, f"said_{part}")), None)
+
+
+def _tasks(
+    connection: Connection, numbers: Sequence[int], together: dict[int, list[int]], doubts: Mapping[int, Urgency]
+) -> list[Task]:
     wanted = [*numbers, *(other for others in together.values() for other in others)]
     if not wanted:
         return []
@@ -207,7 +276,7 @@ def _tasks(connection: Connection, numbers: Sequence[int], together: dict[int, l
     conflicts = set(connection.execute(text("SELECT item FROM conflicts")).scalars())
     return [
         Task(
-            items[number],
+            replace(items[number], urgency=doubts[number]) if number in doubts else items[number],
             tuple(items[other] for other in together.get(number, ())),
             tuple(opinions.get(number, ())),
             number in conflicts,
@@ -221,20 +290,29 @@ def _list(numbers: Iterable[int]) -> str:
 
 
 # Each read once for all items, as `SKIPPED` is.
-_PEOPLE = "(SELECT item, count(*) AS people FROM opinions GROUP BY item)"
+PEOPLE = "(SELECT item, count(*) AS people FROM opinions GROUP BY item)"
 _OWN = "(SELECT item FROM opinions WHERE person = :person)"
-_DECIDED = "(SELECT item FROM labels WHERE field = 'decision')"
+DECIDED = "(SELECT item FROM labels WHERE field = 'decision')"
 _LATEST = "(SELECT item, kind FROM labels WHERE field = 'vehicle') l ON l.item = i.id"
 _FREE = (
-    "WITH free AS (SELECT i.id, i.alike, i.model, i.urgency, coalesce(s.times, 0) AS skips, "
+    "WITH free AS (SELECT i.id, i.alike, i.model, {urgency} AS urgency, coalesce(s.times, 0) AS skips, "
     "CASE WHEN m.item IS NULL THEN 1 ELSE 0 END AS later FROM vehicle_items i "
-    f"LEFT JOIN {_PEOPLE} o ON o.item = i.id LEFT JOIN {SKIPPED} s ON s.item = i.id "
+    f"LEFT JOIN {PEOPLE} o ON o.item = i.id LEFT JOIN {SKIPPED} s ON s.item = i.id "
     "LEFT JOIN leases m ON m.item = i.id AND m.holder = :holder "
     "LEFT JOIN leases t ON t.item = i.id AND t.holder <> :holder AND t.until > :now "
     "WHERE {condition} AND {open} AND t.item IS NULL)"
 )
-_OPEN = f"coalesce(o.people, 0) < i.opinions AND i.id NOT IN {_OWN} AND i.id NOT IN {_DECIDED}"
-_IN_CONFLICT = f"i.id IN (SELECT item FROM conflicts) AND i.id NOT IN {_DECIDED}"
+_UNDECIDED = f"i.id NOT IN {DECIDED}"
+_OPEN = f"coalesce(o.people, 0) < i.opinions AND i.id NOT IN {_OWN} AND {_UNDECIDED}"
+_AGREED = f"i.id NOT IN (SELECT item FROM conflicts) AND {_UNDECIDED}"
+_WAITS = f"SELECT i.id FROM vehicle_items i LEFT JOIN {PEOPLE} o ON o.item = i.id WHERE i.id = :item AND {_OPEN}"
+_EVENTS = text("SELECT * FROM events WHERE item = :item ORDER BY id")
+# Each with what was said last of it.
+_NAMED = (
+    "SELECT i.*, p.said_type, p.said_make, p.said_model FROM vehicle_items i JOIN opinions p ON p.item = i.id "
+    "JOIN (SELECT max(id) AS latest FROM opinions GROUP BY item) l ON l.latest = p.id "
+    f"WHERE p.kind = 'answer' AND {_AGREED} ORDER BY i.picture, i.box"
+)
 # One of each group; and of a class the second counts less than the first, the third less again, so that a class with
 # many urgent vehicles shares the day with the others. What this page holds already stays with it.
 _IN_ORDER = (

@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, LargeBinary, MetaData, Table, UniqueConstraint, text
 
-# Who looks at what just now is nobody else's business.
-_LOCAL = {"leases", "schema_version"}
+# Who looks at what just now is nobody else's business, nor which pictures an import need not look through again.
+_LOCAL = {"leases", "looked_through", "schema_version"}
 _NUMBER = "id"
 
 

@@ -78,12 +78,18 @@ _PARTS = ("type", "make", "model")
 _KINDS_SQLITE = (*_KINDS, _OPINIONS.format(**{p: f"json_extract(e.value, '$.{p}')" for p in _PARTS}), _CONFLICTS)
 _KINDS_POSTGRESQL = (*_KINDS, _OPINIONS.format(**{p: f"CAST(e.value AS json) ->> '{p}'" for p in _PARTS}), _CONFLICTS)
 
+# Pictures that were looked through for vehicles to ask about and had none, and how that was looked at.
+_LOOKED_THROUGH = (
+    "CREATE TABLE looked_through (picture TEXT NOT NULL, how TEXT NOT NULL, PRIMARY KEY (picture, how))",
+)
+
 # Each step leads from the version that is its place in the list to the next; a step that was released never changes.
 STEPS: tuple[dict[str, tuple[str, ...]], ...] = (
     {"sqlite": _FIRST + _FIRST_SQLITE, "postgresql": _FIRST},
     {"sqlite": _LEASES, "postgresql": _LEASES},
     {"sqlite": (), "postgresql": _GUARD},
     {"sqlite": _KINDS_SQLITE, "postgresql": _KINDS_POSTGRESQL},
+    {"sqlite": _LOOKED_THROUGH, "postgresql": _LOOKED_THROUGH},
 )
 _TYPES = {
     "sqlite": {"id": "INTEGER PRIMARY KEY AUTOINCREMENT", "float": "REAL", "bytes": "BLOB"},

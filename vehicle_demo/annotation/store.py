@@ -33,8 +33,8 @@ from vehicle_demo.annotation.items import (
     plate_of,
     vehicle_of,
 )
-from vehicle_demo.annotation.pictures import Pictures
-from vehicle_demo.recognition import ImageError, open_image
+from vehicle_demo.pictures import Pictures
+from vehicle_demo.recognition import Box, ImageError, open_image
 
 ANSWER: Final = "answer"
 UNDO: Final = "undo"
@@ -223,6 +223,22 @@ class Store:
             asked = {"picture": sha256, "kind": VEHICLE}
             return connection.execute(_OF_PICTURE, asked).first() is not None
 
+    def looked_through(self, sha256: str, how: str) -> bool:
+        """Whether the picture with this digest was looked through this way, and had no vehicle to ask about."""
+        with self.reading() as connection:
+            return connection.execute(_LOOKED_THROUGH, {"picture": sha256, "how": how}).first() is not None
+
+    def remember_looked_through(self, pictures: Sequence[str], how: str) -> None:
+        """Keep that these pictures, by their digests, had no vehicle to ask about. Raises StoreError."""
+        with self.writing() as connection:
+            for sha256 in pictures:
+                connection.execute(_LOOK_THROUGH, {"picture": sha256, "how": how})
+
+    def holds_vehicle(self, sha256: str, box: Box) -> bool:
+        """Whether the vehicle of that picture with this box is here."""
+        with self.reading() as connection:
+            return connection.execute(_NUMBER, {"name": _name_of(VEHICLE, sha256, box)}).first() is not None
+
     def picture(self, item: Item) -> Image.Image:
         """The item's picture, upright. Raises UnknownItemError when its file is gone."""
         try:
@@ -270,6 +286,11 @@ class Store:
             rows = connection.execute(text("SELECT * FROM labels WHERE item = :item"), {"item": number}).all()
         return {row.field: event_of(row) for row in rows}
 
+    def last_event(self) -> int:
+        """The number of the latest event of all, 0 before the first. Raises StoreError."""
+        with self.reading() as connection:
+            return int(connection.execute(text("SELECT coalesce(max(id), 0) FROM events")).scalar_one())
+
     def events(self, number: int) -> list[Event]:
         """Everything that was ever said of an item, the first first."""
         with self.reading() as connection:
@@ -284,7 +305,7 @@ class Store:
         added = datetime.now(UTC).isoformat(timespec="milliseconds")
         picture = {"sha256": sha256, "width": size[0], "height": size[1], "added": added}
         row = {
-            "name": " ".join((item.kind, sha256, *(str(round(side)) for side in item.box.to_list()))),
+            "name": _name_of(item.kind, sha256, item.box),
             "kind": item.kind,
             "picture": sha256,
             "box": json.dumps(item.box.to_list()),
@@ -296,6 +317,11 @@ class Store:
             "added": added,
         }
         return picture, row, item.own_columns(size)
+
+
+def _name_of(kind: str, sha256: str, box: Box) -> str:
+    """What tells an item from all others, in every database."""
+    return " ".join((kind, sha256, *(str(round(side)) for side in box.to_list())))
 
 
 def event_of(row: Row[Any]) -> Event:
@@ -398,6 +424,8 @@ _PREDICTED: Mapping[str, tuple[str, Callable[[Row[Any]], Any]]] = {
 }
 _KIND = text("SELECT kind FROM items WHERE id = :id")
 _OF_PICTURE = text("SELECT id FROM items WHERE picture = :picture AND kind = :kind LIMIT 1")
+_LOOKED_THROUGH = text("SELECT 1 FROM looked_through WHERE picture = :picture AND how = :how")
+_LOOK_THROUGH = text("INSERT INTO looked_through VALUES (:picture, :how) ON CONFLICT DO NOTHING")
 _LATEST_VEHICLES = text(
     "SELECT alike, embedding FROM vehicle_items WHERE checkpoint = :checkpoint AND length(embedding) = :size "
     "ORDER BY id DESC LIMIT :count"

@@ -6,9 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
-from vehicle_demo.recognition.results import Scored, Vehicle
+from vehicle_demo.recognition.results import Novelty, Scored
 
 CLOSE: Final = "close call"
 SPREAD: Final = "many likely"
@@ -26,7 +26,16 @@ class Urgency:
     why: str
 
 
-def urgency_of(vehicle: Vehicle, neighbours: Sequence[str] = ()) -> Urgency:
+class Named(Protocol):
+    """A vehicle as far as it matters here: its likeliest models, the best first, and how new it is."""
+
+    @property
+    def model(self) -> tuple[Scored, ...]: ...
+    @property
+    def novelty(self) -> Novelty | None: ...
+
+
+def urgency_of(vehicle: Named, neighbours: Sequence[str] = ()) -> Urgency:
     """What speaks for asking about this vehicle: the mean of what each reason says, and the strongest by name.
 
     Args:

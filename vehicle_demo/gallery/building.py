@@ -50,7 +50,8 @@ def build(gallery: Gallery, recognizer: Recognizer, source: Source) -> Iterator[
     """Add every picture of the source, saying how far it is after each batch; stop by not asking for the next.
 
     What is added stays: a build that was stopped or killed goes on where it was, because pictures that are known by
-    their SHA-256 are passed over. Pictures that cannot be read are listed and passed over.
+    their SHA-256 are passed over. Pictures that cannot be read are listed and passed over. The gallery keeps the
+    pictures that it has vehicles of.
     """
     began = time.monotonic()
     progress = Progress(source.total)
@@ -70,6 +71,7 @@ def _added(
     gallery: Gallery, recognizer: Recognizer, source: Source, entries: list[Entry], before: Progress
 ) -> Progress:
     names: list[str] = []
+    contents: list[bytes] = []
     images: list[Image.Image] = []
     told = []
     bad = list(before.bad)
@@ -78,7 +80,7 @@ def _added(
         try:
             content = entry.read()
             name = hashlib.sha256(content).hexdigest()
-            if name in names or gallery.storage.holds(name):
+            if name in names or gallery.storage.count_of(name):
                 known += 1
                 continue
             images.append(open_image(content))
@@ -86,6 +88,7 @@ def _added(
             bad.append((entry.name, str(error)))
             continue
         names.append(name)
+        contents.append(content)
         told.append(entry.told)
     if source.single:
         found: list[tuple[Vehicle, ...]] = [(vehicle,) for vehicle in recognizer.describe_batch(images)]
@@ -94,7 +97,10 @@ def _added(
         found = [answer.above(shown).vehicles for answer in recognizer.recognize_batch(images)]
     thresholds = recognizer.checkpoint.thresholds
     items, embeddings = [], []
-    for name, image, facts, vehicles in zip(names, images, told, found, strict=True):
+    for name, content, image, facts, vehicles in zip(names, contents, images, told, found, strict=True):
+        # Before its rows: what they refer to is there, whenever this is killed.
+        if vehicles:
+            gallery.storage.keep(content)
         for part, vehicle in enumerate(vehicles):
             items.append(item_of(name, part, image, vehicle, facts, thresholds.plate))
             embeddings.append(unit(vehicle.embedding))
@@ -113,7 +119,7 @@ def item_of(
     said = {"type": vehicle.type[0].label, "make": vehicle.make[0].label, "model": vehicle.model[0].label}
     confidence = None if "model" in told else vehicle.model[0].score
     facts = {**said, "plate": plate, **told}
-    return Item(picture, part, thumbnail_of(image, vehicle.box), confidence=confidence, **facts)
+    return Item(picture, part, thumbnail_of(image, vehicle.box), confidence=confidence, box=vehicle.box, **facts)
 
 
 def unit(embedding: np.ndarray) -> np.ndarray:

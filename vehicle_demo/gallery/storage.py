@@ -1,4 +1,4 @@
-"""A gallery's folder: embeddings in one plain file that is memory-mapped, and what each row is in SQLite.
+"""A gallery's folder: embeddings in one plain file that is memory-mapped, what each row is in SQLite, and the pictures.
 
 Rows are appended in batches. A batch counts once SQLite has committed it; embeddings beyond that are left from a kill
 and are written over.
@@ -7,16 +7,20 @@ and are written over.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import numpy as np
+
+from vehicle_demo.pictures import Pictures
+from vehicle_demo.recognition import Box
 
 _EMBEDDINGS, _ITEMS = "embeddings.f32", "items.sqlite"
 _FORMAT = 1
@@ -39,7 +43,8 @@ class Item:
     """What one row is. `picture` is the SHA-256 of its file and `part` the vehicle's number in it.
 
     What is not known is empty; `time` is ISO 8601. `thumbnail` is a small JPEG. `confidence` is the network's
-    probability of the model name, where the name is its own.
+    probability of the model name, where the name is its own. `box` is where the vehicle is, in pixels of the upright
+    picture; None in rows of earlier versions, which kept thumbnails alone.
     """
 
     picture: str
@@ -55,9 +60,12 @@ class Item:
     plate: str = ""
     source: str = ""
     confidence: float | None = None
+    box: Box | None = None
 
 
 _COLUMNS = tuple(field.name for field in fields(Item))
+# What filters, menus and the header never ask for.
+_APART = ("thumbnail", "box")
 FILTERED = ("vehicle_id", "camera", "type", "make", "model", "colour", "source")
 
 
@@ -108,6 +116,7 @@ class Storage:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.checkpoint, self.dimension = folder, checkpoint, dimension
+        self.pictures = Pictures(folder / "pictures")
         self._writing = Lock()
         self._path = folder / _ITEMS
         try:
@@ -130,9 +139,10 @@ class Storage:
         connection.execute("PRAGMA journal_mode = WAL")
         columns = ", ".join(_COLUMNS)
         connection.execute(f"CREATE TABLE IF NOT EXISTS items (number INTEGER PRIMARY KEY, {columns})")
+        _grow(connection)
         connection.execute("CREATE UNIQUE INDEX IF NOT EXISTS pictures ON items (picture, part)")
-        # All but the thumbnails, so that filters, menus and the header need not read past those.
-        facts = ", ".join((*FILTERED, *(name for name in _COLUMNS if name not in (*FILTERED, "thumbnail"))))
+        # So that filters, menus and the header need not read past the thumbnails.
+        facts = ", ".join((*FILTERED, *(name for name in _COLUMNS if name not in (*FILTERED, *_APART))))
         connection.execute(f"CREATE INDEX IF NOT EXISTS facts ON items ({facts})")
         connection.execute("CREATE TABLE IF NOT EXISTS about (format, checkpoint, dimension)")
         about = connection.execute("SELECT format, checkpoint, dimension FROM about").fetchone()
@@ -183,15 +193,24 @@ class Storage:
             start = self._count(connection)
             self._write(np.ascontiguousarray(embeddings[chosen], dtype=np.float32), start)
             marks = ", ".join("?" * (len(_COLUMNS) + 1))
-            rows = [(start + place, *astuple(items[index])) for place, index in enumerate(chosen)]
-            connection.executemany(f"INSERT INTO items VALUES ({marks})", rows)
+            rows = [(start + place, *_values(items[index])) for place, index in enumerate(chosen)]
+            connection.executemany(f"INSERT INTO items (number, {', '.join(_COLUMNS)}) VALUES ({marks})", rows)
         return len(chosen)
 
-    def holds(self, picture: str) -> bool:
-        """Whether rows of the picture with this SHA-256 are there already."""
+    def keep(self, content: bytes) -> str:
+        """Keep a picture that rows come from, as it was encoded, and return its SHA-256.
+
+        Raises:
+            GalleryKeepingError: there is no room for it.
+        """
+        with _kept():
+            return self.pictures.add(content)
+
+    def count_of(self, picture: str) -> int:
+        """How many rows come from the picture with this SHA-256."""
         with self._connected() as connection:
-            found = connection.execute("SELECT 1 FROM items WHERE picture = ? LIMIT 1", (picture,)).fetchone()
-        return found is not None
+            asked = connection.execute("SELECT count(*) FROM items WHERE picture = ?", (picture,))
+            return int(asked.fetchone()[0])
 
     def _known(self, connection: sqlite3.Connection, items: Iterable[Item]) -> set[tuple[str, int]]:
         asked = ((item.picture, item.part) for item in items)
@@ -223,7 +242,7 @@ class Storage:
                 part = asked[start : start + _AT_ONCE]
                 marks = ", ".join("?" * len(part))
                 rows = connection.execute(f"SELECT number, {columns} FROM items WHERE number IN ({marks})", part)
-                found |= {number: Item(*values) for number, *values in rows}
+                found |= {number: _item(values) for number, *values in rows}
         for number in asked:
             if number not in found:
                 raise KeyError(f"The gallery has no row {number}.")
@@ -273,6 +292,31 @@ class Storage:
         """(row, plate text) of every row that has one."""
         with self._connected() as connection:
             yield from sorted(connection.execute("SELECT number, plate FROM items WHERE plate <> ''"))
+
+
+def _values(item: Item) -> list[Any]:
+    """An item as its row holds it, in the order of `_COLUMNS`."""
+    told = {name: getattr(item, name) for name in _COLUMNS}
+    return list({**told, "box": json.dumps(item.box.to_list()) if item.box else None}.values())
+
+
+def _item(values: Sequence[Any]) -> Item:
+    told = dict(zip(_COLUMNS, values, strict=True))
+    return Item(**{**told, "box": Box(*json.loads(told["box"])) if told["box"] else None})
+
+
+def _grow(connection: sqlite3.Connection) -> None:
+    """Add the columns that a gallery of an earlier version lacks."""
+
+    def lacking() -> list[str]:
+        have = {name for _, name, *_ in connection.execute("PRAGMA table_info(items)")}
+        return [name for name in _COLUMNS if name not in have]
+
+    if lacking():
+        # Another process may be at it as well.
+        connection.execute("BEGIN IMMEDIATE")
+        for name in lacking():
+            connection.execute(f"ALTER TABLE items ADD COLUMN {name}")
 
 
 @contextmanager

@@ -105,7 +105,8 @@ class Checkpoint:
 
     `whole_picture_coverage`: a single vehicle whose box covers this share of the picture is described in the first
     pass. `same_object`: intersection over union from which the lesser of two boxes is dropped as the same vehicle.
-    `reader`: the plate reader's file; without one the graph reads plates itself.
+    `reader`: the plate reader's file; without one the graph reads plates itself. `corners`: the corner finder's file;
+    without one a plate is read as the graph's box has it.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Checkpoint:
     whole_picture_coverage: float = 0.8
     same_object: float = 0.75
     reader: str = ""
+    corners: str = ""
 
     def graph_path(self, precision: str) -> Path:
         """The ONNX file of a precision (`fp32`, `int8`).
@@ -138,6 +140,11 @@ class Checkpoint:
     def reader_path(self) -> Path | None:
         """The plate reader's ONNX file, where there is one. Raises CheckpointError when it is missing."""
         return self._own_file(self.reader) if self.reader else None
+
+    @property
+    def corners_path(self) -> Path | None:
+        """The corner finder's ONNX file, where there is one. Raises CheckpointError when it is missing."""
+        return self._own_file(self.corners) if self.corners else None
 
     def _own_file(self, name: str) -> Path:
         # A description may come from a stranger's repository: it names files of its own folder, nothing else.

@@ -21,14 +21,18 @@ _CHUNK = 4
 
 
 class Graph:
-    """The session with its sizes: `path` of its file, `input_size` S in pixels, `outputs` by name, `metadata`."""
+    """The session with its sizes.
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    `path` of its file, name of its `input`, `input_size` S in pixels, names of its `outputs`, `metadata`.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None, required: Sequence[str] = REQUIRED) -> None:
         """Load a graph.
 
         Args:
             path: an ONNX file with the contract's tensors.
             threads: CPU threads of one run; by default as many as this process may use.
+            required: the outputs that it must have.
 
         Raises:
             CheckpointError: the file is no graph, lacks a tensor, or its picture size is not fixed.
@@ -36,7 +40,7 @@ class Graph:
         self.path = path
         self._session = open_session(path, threads)
         self.outputs = [output.name for output in self._session.get_outputs()]
-        missing = [name for name in REQUIRED if name not in self.outputs]
+        missing = [name for name in required if name not in self.outputs]
         if missing:
             raise CheckpointError(f"{path.name} is no VehicleDINO graph: it lacks {', '.join(missing)}.")
         pictures = self._session.get_inputs()[0]
@@ -46,7 +50,7 @@ class Graph:
                 f"{path.name} must take pictures as (N, 3, S, S) float32 with a fixed S, "
                 f"not {pictures.shape} {pictures.type}."
             )
-        self._input = pictures.name
+        self.input = pictures.name
         self._batch = batch if isinstance(batch, int) else None
         self.input_size: int = height
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
@@ -83,7 +87,7 @@ class Graph:
             if short:
                 chunk = np.concatenate([chunk, np.repeat(chunk[-1:], short, axis=0)])
             try:
-                answers = self._session.run(self.outputs, {self._input: chunk})
+                answers = self._session.run(self.outputs, {self.input: chunk})
             except Exception as error:
                 raise CheckpointError(f"The graph could not be run: {error}") from error
             parts.append([answer[: len(chunk) - short] for answer in answers])

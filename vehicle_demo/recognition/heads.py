@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vehicle_demo.recognition.checkpoint import Checkpoint, CheckpointError
+from vehicle_demo.recognition.checkpoint import Checkpoint, CheckpointError, Temperatures
 
 # What each head answers, and the graph's output in whose place that goes.
 TENSORS: Mapping[str, str] = {"type": "vehicle_types", "make": "makes", "model": "models"}
@@ -18,13 +18,16 @@ _FEATURES, _ELSE = "attribute_features", "reid_embeds"
 class Head:
     """One linear layer: `weight` (K, D) and `bias` (K,), float32, and the K `names` of its answers.
 
+    Its logits are divided by `temperature` before the softmax, as in `checkpoint.Temperatures`.
+
     Raises:
-        CheckpointError: the three do not belong together, or a value is not finite.
+        CheckpointError: names and weights do not belong together, or a value is not finite.
     """
 
     names: tuple[str, ...]
     weight: np.ndarray
     bias: np.ndarray
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         count = len(self.names)
@@ -33,7 +36,7 @@ class Head:
                 f"A head has {count} names for weights of {self.weight.shape} and {self.bias.shape}. "
                 "Names and weights do not belong together."
             )
-        if not (np.isfinite(self.weight).all() and np.isfinite(self.bias).all()):
+        if not all(np.isfinite(part).all() for part in (self.weight, self.bias, self.temperature)):
             raise CheckpointError("A head has weights that are not finite. Its file is damaged or badly trained.")
 
     @property
@@ -42,7 +45,10 @@ class Head:
         return int(self.weight.shape[1])
 
     def logits(self, features: np.ndarray) -> np.ndarray:
-        """Features (N, D) -> logits (N, K) float32; a row's do not depend on the other rows, to the last bit."""
+        """Features (N, D) -> logits (N, K) float32, not yet divided by the temperature.
+
+        A row's do not depend on the other rows, to the last bit.
+        """
         logits = np.empty((len(features), len(self.bias)), np.float32)
         for row, values in enumerate(features):
             logits[row] = self.weight @ values + self.bias
@@ -64,9 +70,14 @@ class Heads:
         return ((task, self.heads[task]) for task in TENSORS)
 
     def described(self, checkpoint: Checkpoint) -> Checkpoint:
-        """The checkpoint as it answers with these heads: their names and their version."""
+        """The checkpoint as it answers with these heads: their names, their temperatures and their version."""
         names = {f"{task}s": head.names for task, head in self.items()}
-        return replace(checkpoint, labels=replace(checkpoint.labels, **names), heads_version=self.version)
+        return replace(
+            checkpoint,
+            labels=replace(checkpoint.labels, **names),
+            temperatures=Temperatures(**{task: head.temperature for task, head in self.items()}),
+            heads_version=self.version,
+        )
 
     def applied(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The graph's outputs (N, 1, ...) with these heads' logits (N, 1, K) in place of its own."""

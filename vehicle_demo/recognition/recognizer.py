@@ -13,6 +13,7 @@ from PIL import Image
 
 from vehicle_demo.recognition.boxes import clip, decode_boxes, distinct, widen
 from vehicle_demo.recognition.checkpoint import Checkpoint, CheckpointError, labels_from_metadata, load_checkpoint
+from vehicle_demo.recognition.corners import CornerFinder
 from vehicle_demo.recognition.graph import Graph
 from vehicle_demo.recognition.heads import Heads, features_of
 from vehicle_demo.recognition.images import open_image
@@ -43,7 +44,12 @@ class Recognizer:
     """One checkpoint, ready to run. Safe to share between threads; build it once."""
 
     def __init__(
-        self, checkpoint: Checkpoint, graph: Graph, reader: Reader | None = None, heads: Heads | None = None
+        self,
+        checkpoint: Checkpoint,
+        graph: Graph,
+        reader: Reader | None = None,
+        heads: Heads | None = None,
+        finder: CornerFinder | None = None,
     ) -> None:
         """Join the parts; `heads` name type, make and model in place of the graph's own.
 
@@ -59,6 +65,7 @@ class Recognizer:
         self.checkpoint = heads.described(self._own) if heads else self._own
         self.graph = graph
         self._reader = reader
+        self._finder = finder
         self._heads = heads
         if heads and any(head.features != self.features for _, head in heads.items()):
             raise CheckpointError(
@@ -81,16 +88,21 @@ class Recognizer:
         if str(source).endswith(".onnx"):
             (precision,) = checkpoint.graphs
         graph = Graph(checkpoint.graph_path(precision), threads)
-        path = checkpoint.reader_path
-        return cls(checkpoint, graph, Reader(path, threads) if path else None)
+        reader, corners = checkpoint.reader_path, checkpoint.corners_path
+        return cls(
+            checkpoint,
+            graph,
+            reader=Reader(reader, threads) if reader else None,
+            finder=CornerFinder(corners, threads) if corners else None,
+        )
 
     def with_heads(self, heads: Heads | None) -> Recognizer:
-        """The same checkpoint answering with other heads, or with the graph's own; graph and reader are shared.
+        """The same checkpoint answering with other heads, or with the graph's own; all else is shared.
 
         Raises:
             CheckpointError: the heads read features of another length.
         """
-        return Recognizer(self._own, self.graph, self._reader, heads)
+        return Recognizer(self._own, self.graph, self._reader, heads, self._finder)
 
     @property
     def input_size(self) -> int:
@@ -143,12 +155,13 @@ class Recognizer:
         with clock.measuring("decode"):
             pictures = [open_image(image) for image in images]
         with clock.measuring("detect"):
-            whole = self.run_graph([self.graph.prepare(picture) for picture in pictures])
-            found = [self._detections(whole, row, picture.size) for row, picture in enumerate(pictures)]
+            outputs = self.run_graph([self.graph.prepare(picture) for picture in pictures])
+            whole = _wholes(outputs, pictures)
+            found = [self._detections(outputs, row, picture.size) for row, picture in enumerate(pictures)]
         with clock.measuring("attributes"):
             described = self._describe(pictures, whole, found)
         with clock.measuring("plates"):
-            plates = self._read_plates(pictures, found, described)
+            plates = self._read_plates(pictures, found, described, whole)
         return [
             self._recognition(picture, found[row], described[row], plates[row], clock.spent())
             for row, picture in enumerate(pictures)
@@ -163,15 +176,14 @@ class Recognizer:
         if not images:
             return []
         pictures = [open_image(image) for image in images]
-        whole = self.run_graph([self.graph.prepare(picture) for picture in pictures])
-        found, described = [], []
+        outputs = self.run_graph([self.graph.prepare(picture) for picture in pictures])
+        whole, found = _wholes(outputs, pictures), []
         for row, picture in enumerate(pictures):
-            frame = Box(0, 0, *picture.size)
-            _, scores, categories = decode_boxes(whole["det_boxes"][row], whole["det_classes"][row], picture.size)
+            _, scores, categories = decode_boxes(outputs["det_boxes"][row], outputs["det_classes"][row], picture.size)
             best = int(scores.argmax())
-            found.append([Detection(frame, int(categories[best]), float(scores[best]))])
-            described.append([_Described({name: values[row] for name, values in whole.items()}, frame)])
-        plates = self._read_plates(pictures, found, described)
+            found.append([Detection(Box(0, 0, *picture.size), int(categories[best]), float(scores[best]))])
+        described = [[item] for item in whole]
+        plates = self._read_plates(pictures, found, described, whole)
         return [
             self._vehicle(*parts)
             for row in zip(found, described, plates, strict=True)
@@ -184,17 +196,22 @@ class Recognizer:
         Raises:
             ImageError: the picture cannot be used.
         """
+        outputs = self.run_graph(self.prepare_boxes(image, boxes))
+        return [{name: values[row] for name, values in outputs.items()} for row in range(len(boxes))]
+
+    def prepare_boxes(self, image: ImageSource, boxes: Sequence[Box]) -> list[np.ndarray]:
+        """What the graph sees of each of these boxes (pixels) when `recognize` describes it: (3, S, S) float32.
+
+        Raises:
+            ImageError: the picture cannot be used.
+        """
         picture = open_image(image)
-        frame = Box(0, 0, *picture.size)
         alone = False
+        # Most vehicles are seen in the same window either way.
         if any(self.window(box, picture.size, True) != self.window(box, picture.size, False) for box in boxes):
             whole = self.run_graph([self.graph.prepare(picture)])
             alone = len(self._detections(whole, 0, picture.size)) <= 1
-        windows = [self.window(box, picture.size, alone) for box in boxes]
-        if alone and windows == [frame]:
-            return [{name: values[0] for name, values in whole.items()}]
-        outputs = self.run_graph([self.graph.prepare(picture, window) for window in windows])
-        return [{name: values[row] for name, values in outputs.items()} for row in range(len(boxes))]
+        return [self.graph.prepare(picture, self.window(box, picture.size, alone)) for box in boxes]
 
     def read_plates(self, images: Sequence[ImageSource]) -> list[PlateReading | None]:
         """Read pictures that each show one plate and little else; None where nothing can be read. They have no box.
@@ -212,10 +229,8 @@ class Recognizer:
         """
         picture = open_image(image)
         corners = checked_corners(corners, picture.size)
-        size = self._reader.size if self._reader else (self.input_size, self.input_size)
-        (slots,) = self._slots([(rectified(picture, corners, size, self.checkpoint.plate_margin), None)])
-        reading = read_slots(slots, clip(box_around(corners), picture.size))
-        return replace(reading, corners=corners) if reading else None
+        (slots,) = self._slots([(self._rectified(picture, corners), None)])
+        return _read_between(slots, corners, picture.size)
 
     def read_photo(self, image: ImageSource) -> list[PlateReading]:
         """Read every plate of a photo, or the one plate that fills the picture; the surest first.
@@ -252,7 +267,7 @@ class Recognizer:
         return sorted(kept, key=lambda detection: -detection.box.area)
 
     def _describe(
-        self, pictures: list[Image.Image], whole: Mapping[str, np.ndarray], found: list[list[Detection]]
+        self, pictures: list[Image.Image], whole: list[_Described], found: list[list[Detection]]
     ) -> list[list[_Described]]:
         """The graph's outputs for every detection: from its crop, or from a whole picture that is one vehicle."""
         described: list[list[_Described]] = [[] for _ in pictures]
@@ -260,8 +275,8 @@ class Recognizer:
         places: list[tuple[int, Box]] = []
         for row, (picture, detections) in enumerate(zip(pictures, found, strict=True)):
             windows = [self.window(item.box, picture.size, len(detections) == 1) for item in detections]
-            if windows == [Box(0, 0, *picture.size)]:
-                described[row].append(_Described({name: values[row] for name, values in whole.items()}, windows[0]))
+            if windows == [whole[row].window]:
+                described[row].append(whole[row])
                 continue
             for window in windows:
                 crops.append(self.graph.prepare(picture, window))
@@ -273,24 +288,86 @@ class Recognizer:
         return described
 
     def _read_plates(
-        self, pictures: list[Image.Image], found: list[list[Detection]], described: list[list[_Described]]
+        self,
+        pictures: list[Image.Image],
+        found: list[list[Detection]],
+        described: list[list[_Described]],
+        whole: list[_Described],
     ) -> list[list[PlateReading | None]]:
         if not {"plate_boxes", "plate_scores"} <= set(self.graph.outputs):
             return [[read_slots(item.outputs["ocr_logits"][0], None) for item in items] for items in described]
         readings: list[list[PlateReading | None]] = [[None] * len(items) for items in described]
-        crops: list[tuple[Image.Image, Box | None]] = []
-        places: list[tuple[int, int, Box]] = []
-        for row, items in enumerate(described):
-            for index, item in enumerate(items):
-                box = _plate_box(item, pictures[row].size)
-                if item.outputs["plate_scores"].item() < self.checkpoint.thresholds.plate_box or box is None:
-                    continue
-                window = widen(box, self.checkpoint.plate_margin, pictures[row].size)
-                crops.append((pictures[row], window))
-                places.append((row, index, box))
-        for (row, index, box), slots in zip(places, self._slots(crops), strict=True):
-            readings[row][index] = read_slots(slots, box)
+        seen = [
+            (row, index, box)
+            for row, items in enumerate(described)
+            for index, box in self._seen_plates(items, found[row], whole[row], pictures[row].size)
+        ]
+        for (row, index, _), reading in zip(
+            seen, self._read_in([(pictures[row], box) for row, _, box in seen]), strict=True
+        ):
+            known = readings[row][index]
+            if reading and (known is None or reading.score > known.score):
+                readings[row][index] = reading
         return readings
+
+    def _seen_plates(
+        self, items: list[_Described], detections: list[Detection], whole: _Described, size: tuple[int, int]
+    ) -> Iterator[tuple[int, Box]]:
+        """Vehicles' numbers, each with the box (pixels) of a plate that may be its own: up to two a vehicle.
+
+        The pass over its crop sees one plate, and so does the pass over the whole picture: that goes to the smallest
+        vehicle that it lies in. Which of two reads more surely tells a plate from a bumper better than their scores do.
+        """
+        for index, item in enumerate(items):
+            box = self._plate_box(item, size)
+            if box is not None:
+                yield index, box
+        box = self._plate_box(whole, size)
+        if box is not None:
+            x, y = (box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2
+            around = [
+                (detection.box.area, index)
+                for index, detection in enumerate(detections)
+                if detection.box.x1 <= x <= detection.box.x2 and detection.box.y1 <= y <= detection.box.y2
+            ]
+            if around and items[min(around)[1]] is not whole:
+                yield min(around)[1], box
+
+    def _plate_box(self, item: _Described, size: tuple[int, int]) -> Box | None:
+        """The plate's box (pixels) in a picture of `size`; None where it is unsure, or too thin for characters."""
+        if item.outputs["plate_scores"].item() < self.checkpoint.thresholds.plate_box:
+            return None
+        cx, cy, w, h = (float(value) for value in item.outputs["plate_boxes"][0])
+        window = item.window
+        width, height = window.x2 - window.x1, window.y2 - window.y1
+        box = clip(
+            Box(
+                window.x1 + (cx - w / 2) * width,
+                window.y1 + (cy - h / 2) * height,
+                window.x1 + (cx + w / 2) * width,
+                window.y1 + (cy + h / 2) * height,
+            ),
+            size,
+        )
+        return box if box.x2 - box.x1 >= 4 and box.y2 - box.y1 >= 2 else None
+
+    def _read_in(self, boxes: Sequence[tuple[Image.Image, Box]]) -> list[PlateReading | None]:
+        """What stands on the plate of each box (pixels) of a picture, rectified where its corners are found."""
+        corners = self._finder.find(boxes) if self._finder else [None] * len(boxes)
+        crops: list[tuple[Image.Image, Box | None]] = [
+            (self._rectified(picture, own), None)
+            if own
+            else (picture, widen(box, self.checkpoint.plate_margin, picture.size))
+            for (picture, box), own in zip(boxes, corners, strict=True)
+        ]
+        return [
+            _read_between(slots, own, picture.size) if own else read_slots(slots, box)
+            for slots, (picture, box), own in zip(self._slots(crops), boxes, corners, strict=True)
+        ]
+
+    def _rectified(self, picture: Image.Image, corners: Corners) -> Image.Image:
+        size = self._reader.size if self._reader else (self.input_size, self.input_size)
+        return rectified(picture, corners, size, self.checkpoint.plate_margin)
 
     def _slots(self, crops: Sequence[tuple[Image.Image, Box | None]]) -> Sequence[np.ndarray]:
         """Logits (8, 37) of each plate, given as a picture and the part of it (pixels) that shows the plate."""
@@ -325,6 +402,20 @@ class Recognizer:
             embedding=item.outputs["reid_embeds"][0],
             colour=rank(item.outputs[_COLOURS][0], labels.colours, 1.0) if _COLOURS in item.outputs else (),
         )
+
+
+def _wholes(outputs: Mapping[str, np.ndarray], pictures: Sequence[Image.Image]) -> list[_Described]:
+    """What the pass over whole pictures says of each."""
+    return [
+        _Described({name: values[row] for name, values in outputs.items()}, Box(0, 0, *picture.size))
+        for row, picture in enumerate(pictures)
+    ]
+
+
+def _read_between(slots: np.ndarray, corners: Corners, size: tuple[int, int]) -> PlateReading | None:
+    """The slots (8, 37) of a plate rectified by its corners, in a picture of `size` (width, height)."""
+    reading = read_slots(slots, clip(box_around(corners), size))
+    return replace(reading, corners=corners) if reading else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -365,20 +456,3 @@ def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
     scaled = logits / temperature
     probabilities = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return np.asarray(probabilities / probabilities.sum(axis=-1, keepdims=True))
-
-
-def _plate_box(item: _Described, size: tuple[int, int]) -> Box | None:
-    """The plate's box in pixels of the picture; None when it is thinner than a character can be."""
-    cx, cy, w, h = (float(value) for value in item.outputs["plate_boxes"][0])
-    window = item.window
-    width, height = window.x2 - window.x1, window.y2 - window.y1
-    box = clip(
-        Box(
-            window.x1 + (cx - w / 2) * width,
-            window.y1 + (cy - h / 2) * height,
-            window.x1 + (cx + w / 2) * width,
-            window.y1 + (cy + h / 2) * height,
-        ),
-        size,
-    )
-    return box if box.x2 - box.x1 >= 4 and box.y2 - box.y1 >= 2 else None

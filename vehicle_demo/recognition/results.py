@@ -52,7 +52,7 @@ class PlateReading:
     """A plate's text without blanks; `box` is None for graphs that give no plate box.
 
     `slots`: the likeliest characters of each of the reader's slots, the best first, an empty one for a blank.
-    `corners`: those it was rectified by, where they were given.
+    `corners`: those it was rectified by, where they were given or found.
     """
 
     text: str

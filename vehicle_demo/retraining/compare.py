@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import sqrt
 from typing import Any, Final
 
 import numpy as np
 
-from vehicle_demo.recognition.heads import TENSORS, Heads
-from vehicle_demo.recognition.recognizer import softmax
+from vehicle_demo.recognition.heads import TENSORS, Head, Heads
+from vehicle_demo.retraining.calibration import calibration_error
+from vehicle_demo.retraining.corrections import Correction
 from vehicle_demo.retraining.shipped import Examples
 
 HOLDOUT: Final = "hold-out"
@@ -18,8 +20,8 @@ ASIDE: Final = "corrections kept aside"
 # As much may be lost on the hold-out, in any head.
 TOLERATED: Final = 0.01
 _Z = 1.96
-_BINS = 15
 _LISTED = 12
+_CONFUSED = 8
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,9 @@ class Figures:
 
 @dataclass(frozen=True)
 class Class:
-    """What became of one name."""
+    """What became of one name on one set of vehicles (`part`)."""
 
+    part: str
     task: str
     name: str
     change: Change
@@ -100,18 +103,33 @@ class Class:
 
 @dataclass(frozen=True)
 class Turned:
-    """A vehicle kept aside, by its row, that was named right before and is not now."""
+    """A vehicle kept aside that was named right before (`truth`) and is taken for `after` now.
 
-    row: int
+    `picture` is the SHA-256 of its encoded picture, `box` its place in that, [x1, y1, x2, y2] in pixels.
+    """
+
+    picture: str
+    box: tuple[float, ...]
     task: str
     truth: str
-    before: str
     after: str
 
 
 @dataclass(frozen=True)
+class Confusion:
+    """How often vehicles of each of K `names` (rows) were given which of them (columns, the last one any other name).
+
+    The names are those among which most has changed or is wrong, at most 8; K rows of K + 1 counts.
+    """
+
+    names: tuple[str, ...]
+    before: tuple[tuple[int, ...], ...]
+    after: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """Figures by set and task, what got worse (the most lost first), and what to think of it.
+    """Figures and confusions by set and task, what got worse (the most lost first), and what to think of it.
 
     `worse` are names on either set, `turned` single vehicles among the corrections kept aside. `better` is whether the
     new heads deserve to be promoted.
@@ -121,6 +139,7 @@ class Comparison:
     worse: tuple[Class, ...]
     improved: tuple[Class, ...]
     turned: tuple[Turned, ...]
+    confusions: Mapping[str, Mapping[str, Confusion]]
     verdict: str
     better: bool
 
@@ -139,67 +158,63 @@ class Comparison:
                 }
                 for part, tasks in values["figures"].items()
             },
-            tuple(Class(one["task"], one["name"], _change(one["change"])) for one in values["worse"]),
-            tuple(Class(one["task"], one["name"], _change(one["change"])) for one in values["improved"]),
-            tuple(Turned(**one) for one in values["turned"]),
+            tuple(_class(one) for one in values["worse"]),
+            tuple(_class(one) for one in values["improved"]),
+            tuple(Turned(**{**one, "box": tuple(one["box"])}) for one in values["turned"]),
+            {
+                part: {
+                    task: Confusion(tuple(one["names"]), *map(_counts, (one["before"], one["after"])))
+                    for task, one in tasks.items()
+                }
+                for part, tasks in values["confusions"].items()
+            },
             values["verdict"],
             values["better"],
         )
 
 
-def compare(
-    old: Heads, new: Heads, holdout: Examples, aside: Examples, temperatures: Mapping[str, float]
-) -> Comparison:
+def compare(old: Heads, new: Heads, holdout: Examples, aside: Examples, shown: Sequence[Correction]) -> Comparison:
     """Measure both; a vehicle whose true name the heads do not know counts as wrong, one without a name not at all.
 
     Args:
-        temperatures: by task what logits are divided by before the softmax.
+        shown: the corrections behind the rows of `aside`.
     """
     figures: dict[str, dict[str, Figures]] = {}
+    confusions: dict[str, dict[str, Confusion]] = {}
     classes: list[Class] = []
     turned: list[Turned] = []
     for part, examples in ((HOLDOUT, holdout), (ASIDE, aside)):
-        figures[part] = {}
+        figures[part], confusions[part] = {}, {}
         for task in TENSORS:
             said = np.flatnonzero(examples.truth[task] != "")
             known = examples.where(said)
-            before, after = (_Named.by(heads, task, known, temperatures[task]) for heads in (old, new))
+            before, after = (_Named.by(heads[task], task, known) for heads in (old, new))
             figures[part][task] = Figures(
                 _changed(before.right, after.right),
                 _changed(before.listed, after.listed),
                 (before.calibration, after.calibration),
             )
-            for name in sorted(set(known.truth[task].tolist())):
+            truth = known.truth[task].tolist()
+            confusions[part][task] = _confusion(truth, before.names, after.names)
+            for name in sorted(set(truth)):
                 rows = known.truth[task] == name
-                classes.append(Class(task, name, _changed(before.right[rows], after.right[rows])))
+                classes.append(Class(part, task, name, _changed(before.right[rows], after.right[rows])))
             if part == ASIDE:
-                turned += [
-                    Turned(int(said[row]), task, str(known.truth[task][row]), before.names[row], after.names[row])
-                    for row in np.flatnonzero(before.right & ~after.right)
-                ]
+                for row in np.flatnonzero(before.right & ~after.right):
+                    one = shown[said[row]]
+                    turned.append(Turned(one.picture, tuple(one.box.to_list()), task, truth[row], after.names[row]))
     moved = sorted(classes, key=lambda one: one.change.gained - one.change.lost)
     fallen = [one for one in moved if one.change.value < 0]
     risen = [one for one in reversed(moved) if one.change.value > 0]
     verdict, better = _verdict(figures)
-    return Comparison(figures, tuple(fallen[:_LISTED]), tuple(risen[:_LISTED]), tuple(turned), verdict, better)
-
-
-def calibration_error(logits: np.ndarray, truth: np.ndarray) -> float:
-    """Expected calibration error of the top answer in equally wide bins of confidence.
-
-    Args:
-        logits: (N, K), already divided by the temperature. truth: (N,), the right answers' numbers.
-    """
-    probabilities = softmax(logits, 1.0)
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
-    places = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
-    gaps = [abs(right[places == b].mean() - confidence[places == b].mean()) * (places == b).mean() for b in set(places)]
-    return float(sum(gaps))
+    return Comparison(
+        figures, tuple(fallen[:_LISTED]), tuple(risen[:_LISTED]), tuple(turned), confusions, verdict, better
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class _Named:
-    """What heads say of N vehicles: the best name, whether it is right, whether the right one is among five."""
+    """What a head says of N vehicles: the best name, whether it is right, whether the right one is among five."""
 
     names: list[str]
     right: np.ndarray
@@ -207,16 +222,44 @@ class _Named:
     calibration: float
 
     @classmethod
-    def by(cls, heads: Heads, task: str, examples: Examples, temperature: float) -> _Named:
-        head = heads[task]
+    def by(cls, head: Head, task: str, examples: Examples) -> _Named:
         if not len(examples):
             return cls([], np.zeros(0, bool), np.zeros(0, bool), 0.0)
-        logits = head.logits(examples.features) / temperature
+        logits = head.logits(examples.features) / head.temperature
         truth = examples.numbers(task, head.names)
         order = np.argsort(-logits, axis=1, kind="stable")[:, :5]
         listed = (order == truth[:, None]).any(axis=1)
         names = [head.names[best] for best in order[:, 0]]
         return cls(names, order[:, 0] == truth, listed, calibration_error(logits, truth))
+
+
+def _confusion(truth: Sequence[str], before: Sequence[str], after: Sequence[str]) -> Confusion:
+    involved = Counter[str]()
+    for true, was, now in zip(truth, before, after, strict=True):
+        if was != now:
+            involved[true] += 1
+        for name in (was, now):
+            if name != true:
+                involved.update((true, name))
+    names = sorted(sorted(involved), key=lambda name: -involved[name])[:_CONFUSED]
+    places = {name: place for place, name in enumerate(names)}
+
+    def counted(named: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+        counts = np.zeros((len(names), len(names) + 1), int)
+        for true, name in zip(truth, named, strict=True):
+            if true in places:
+                counts[places[true], places.get(name, len(names))] += 1
+        return _counts(counts.tolist())
+
+    return Confusion(tuple(names), counted(before), counted(after))
+
+
+def _counts(rows: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(row) for row in rows)
+
+
+def _class(values: Mapping[str, Any]) -> Class:
+    return Class(values["part"], values["task"], values["name"], _change(values["change"]))
 
 
 def _changed(before: np.ndarray, after: np.ndarray) -> Change:

@@ -82,7 +82,7 @@ def read_corrections(folder: Path) -> Corrections:
             if _useful(values):
                 rows.append(_correction(part, values))
     if not rows:
-        raise RetrainError(f"There are no corrections in {folder}. Correct some vehicles in the Review tab first.")
+        raise RetrainError("There are no corrections yet. Correct some vehicles in the Review tab first.")
     return Corrections(folder, tuple(rows), dict(statuses))
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vehicle_demo.recognition.heads import TENSORS, Head, Heads
+from vehicle_demo.retraining.settings import Setting, Wishes
 from vehicle_demo.retraining.shipped import Examples, RetrainError
 
 _NEW = "new"
@@ -27,22 +27,6 @@ _ENOUGH = 20
 _FORGETTING = 20
 # What the replay asks for: so much of the true name, the rest of what the heads started from answered.
 _TRUTH = 0.6
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Step size `rate`, weight of the `corrections` against the replay, and `decay` towards the heads started from."""
-
-    rate: float
-    corrections: float
-    decay: float
-
-
-SETTINGS = (
-    *(Setting(0.001, *values) for values in product((0.03, 0.1, 0.3), (1.0, 30.0))),
-    *(Setting(0.003, corrections, 30.0) for corrections in (0.1, 0.3)),
-)
-USUAL = Setting(0.001, 0.1, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +75,9 @@ class Step:
     fitted: Fitted | None = None
 
 
-def fit(start: Heads, replay: Examples, taught: Taught, choosing: Taught, seed: int = 0) -> Iterator[Step]:
+def fit(
+    start: Heads, replay: Examples, taught: Taught, choosing: Taught, seed: int = 0, wishes: Wishes | None = None
+) -> Iterator[Step]:
     """Fit heads that start as `start` does; the last step has them. The same input and seed give the same heads.
 
     Every setting is tried on `taught`. For each head that one is taken which names most of `choosing` right and forgets
@@ -102,20 +88,24 @@ def fit(start: Heads, replay: Examples, taught: Taught, choosing: Taught, seed: 
     """
     if not len(taught.examples):
         raise RetrainError("None of the corrections is for learning: they were all kept aside. Correct some more.")
-    chosen = dict.fromkeys(TENSORS, USUAL)
+    wishes = wishes or Wishes()
+    settings = wishes.settings()
+    chosen = dict.fromkeys(TENSORS, wishes.usual())
     why = f"the usual setting: fewer than {_ENOUGH} corrections were kept aside to choose by"
     before, total = 0, _STEPS
-    if len(choosing.examples) >= _ENOUGH:
+    if len(settings) == 1:
+        why = "the setting that was asked for"
+    elif len(choosing.examples) >= _ENOUGH:
         before, total = _STEPS, 2 * _STEPS
         left_out = np.arange(len(replay)) % 4 == 3
-        tried = [dict.fromkeys(TENSORS, setting) for setting in SETTINGS]
+        tried = [dict.fromkeys(TENSORS, setting) for setting in settings]
         trial = _Trial(start, replay.where(~left_out), taught, tried, seed)
         for done in trial.run():
             right = trial.right(choosing.examples)
             yield Step(done, total, float(trial.losses[right.argmax()]), float(right.max()))
         best = trial.best(choosing.examples, replay.where(left_out))
-        chosen = {task: SETTINGS[number] for task, number in best.items()}
-        why = f"of {len(SETTINGS)} settings the best on {len(choosing.examples)} corrections kept aside"
+        chosen = {task: settings[number] for task, number in best.items()}
+        why = f"of {len(settings)} settings the best on {len(choosing.examples)} corrections kept aside"
     trial = _Trial(start, replay, taught.joined(choosing), [chosen], seed)
     for done in trial.run():
         yield Step(before + done, total, float(trial.losses[0]), None)
@@ -182,7 +172,10 @@ class _Trial:
         matrix = (self._start + self._learnt[setting]).detach().numpy()
         return {
             task: Head(
-                self._names[task], np.ascontiguousarray(matrix[rows, :-1]), np.ascontiguousarray(matrix[rows, -1])
+                self._names[task],
+                np.ascontiguousarray(matrix[rows, :-1]),
+                np.ascontiguousarray(matrix[rows, -1]),
+                self._before[task].temperature,
             )
             for task, rows in self._slices.items()
         }

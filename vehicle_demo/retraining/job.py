@@ -1,4 +1,4 @@
-"""The one fit that may run at a time: started, watched and stopped from the app, done by `worker`."""
+"""The one fit that may run at a time, and the line of those that wait: started, watched, stopped, done by `worker`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
+from vehicle_demo.retraining.settings import Wishes
 from vehicle_demo.retraining.shipped import RetrainError
+from vehicle_demo.retraining.trouble import disk_said, ending_said
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _PATIENCE_S = 5.0
@@ -57,14 +59,25 @@ class Job:
         return (time.monotonic() - self.since) / self.done * (self.total - self.done)
 
 
+@dataclass(frozen=True)
+class Order:
+    """A fit that a person wants, of the checkpoint at this place (a folder or a Hub model)."""
+
+    checkpoint: str
+    export: Export
+    person: str
+    wishes: Wishes = field(default_factory=Wishes)
+
+
 class Jobs:
-    """Fits of one app, one at a time. Safe to share between threads."""
+    """Fits of one app, one at a time; who comes later waits in line. Safe to share between threads."""
 
     def __init__(self, home: Path) -> None:
         """`home` is where versions are kept."""
         self._home = home
         self._lock = Lock()
         self._job: Job | None = None
+        self._line: tuple[Order, ...] = ()
         self._child: subprocess.Popen[str] | None = None
         self._cancelled = False
 
@@ -73,39 +86,72 @@ class Jobs:
         """The fit that runs, or the last one; None before the first."""
         return self._job
 
-    def start(self, checkpoint: str, export: Export, person: str) -> None:
-        """Begin a fit of the checkpoint at this place (a folder or a Hub model); it goes on by itself.
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Who waits, in their order."""
+        return tuple(order.person for order in self._line)
+
+    def start(self, order: Order) -> None:
+        """Begin a fit, or wait in line for it; it goes on by itself.
 
         Raises:
-            RetrainError: one is running.
+            RetrainError: a fit of this person runs or waits already.
         """
         with self._lock:
+            if order.person in self.waiting:
+                raise RetrainError(f"{order.person} waits for a fit already. It begins by itself.")
             if self._job is not None and self._job.running:
-                raise RetrainError(f"{self._job.person} is retraining already. Wait until that has finished.")
-            self._job, self._cancelled = Job(person), False
-        Thread(target=self._work, args=(checkpoint, export, person), daemon=True, name="retraining").start()
+                if order.person == self._job.person:
+                    raise RetrainError(f"{order.person} is retraining already. Wait until that has finished.")
+                self._line = (*self._line, order)
+                return
+            self._job, self._cancelled = Job(order.person), False
+        Thread(target=self._work, args=(order,), daemon=True, name="retraining").start()
+
+    def leave(self, person: str) -> None:
+        """Wait no longer."""
+        with self._lock:
+            self._line = tuple(order for order in self._line if order.person != person)
 
     def cancel(self) -> None:
-        """Stop the fit that runs, if one does; nothing is written by it then."""
+        """Stop the fit that runs, if one does; nothing is written by it then. The next in line begins."""
         with self._lock:
             self._cancelled = True
             if self._child is not None:
                 _stop(self._child)
 
-    def _work(self, checkpoint: str, export: Export, person: str) -> None:
+    def _work(self, order: Order) -> None:
+        following: Order | None = order
+        while following is not None:
+            ended = self._done(following)
+            with self._lock:
+                assert self._job is not None
+                self._job = replace(self._job, running=False, **ended)
+                following, self._line = (self._line[0], self._line[1:]) if self._line else (None, ())
+                if following is not None:
+                    self._job, self._cancelled = Job(following.person), False
+
+    def _done(self, order: Order) -> dict[str, Any]:
+        """Do one, and say how it ended."""
         try:
             with tempfile.TemporaryDirectory(prefix="corrections-") as folder:
-                export(Path(folder))
-                ended = self._watch(checkpoint, folder, person)
-        except (RuntimeError, OSError) as error:
+                order.export(Path(folder))
+                ended = self._watch(order, folder)
+        except RuntimeError as error:
             ended = {"failure": str(error)}
-        if self._cancelled and "version" not in ended:
-            ended = {"failure": "Stopped. Nothing was changed."}
-        self._set(running=False, **ended)
+        except OSError as error:
+            ended = {"failure": disk_said(error)}
+        return {"failure": "Stopped. Nothing was changed."} if self._cancelled and "version" not in ended else ended
 
-    def _watch(self, checkpoint: str, folder: str, person: str) -> dict[str, Any]:
+    def _watch(self, order: Order, folder: str) -> dict[str, Any]:
         """Run the worker to its end and say how the job ended."""
-        asked = {"checkpoint": checkpoint, "corrections": folder, "home": str(self._home), "person": person}
+        asked = {
+            "checkpoint": order.checkpoint,
+            "corrections": folder,
+            "home": str(self._home),
+            "person": order.person,
+            "wishes": json.dumps(order.wishes.given()),
+        }
         command = [sys.executable, "-m", f"{__package__}.worker", *(f"--{key}={value}" for key, value in asked.items())]
         with tempfile.TemporaryFile("w+") as complaints:
             with self._lock:
@@ -134,7 +180,7 @@ class Jobs:
                 complaints.seek(0)
                 last = complaints.read().strip().splitlines()[-1:]
                 print(f"Retraining broke off with code {code}: {' '.join(last)}", file=sys.stderr)
-                ended = {"failure": f"The fit broke off (code {code}). Nothing was changed; start it again."}
+                ended = {"failure": ending_said(code)}
             return ended
 
     def _move(self, said: dict[str, Any]) -> None:

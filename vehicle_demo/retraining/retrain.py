@@ -10,11 +10,12 @@ from typing import Literal
 import numpy as np
 
 from vehicle_demo.recognition import Recognizer
-from vehicle_demo.recognition.heads import TENSORS
 from vehicle_demo.retraining import features
+from vehicle_demo.retraining.calibration import calibrated
 from vehicle_demo.retraining.compare import Comparison, compare
 from vehicle_demo.retraining.corrections import read_corrections
-from vehicle_demo.retraining.shipped import RetrainError, built_in_heads, graph_sha256, read_bank
+from vehicle_demo.retraining.settings import Wishes
+from vehicle_demo.retraining.shipped import RetrainError, built_in_heads, read_bank
 from vehicle_demo.retraining.versions import About, Version, Versions, checkpoint_title, folder_of
 
 Stage = Literal["looking", "learning", "comparing"]
@@ -44,7 +45,14 @@ def versions_of(home: Path, recognizer: Recognizer) -> Versions:
     return Versions(folder_of(home, checkpoint), checkpoint_title(checkpoint), recognizer.features)
 
 
-def retrain(recognizer: Recognizer, versions: Versions, folder: Path, person: str, seed: int = 0) -> Iterator[Step]:
+def retrain(
+    recognizer: Recognizer,
+    versions: Versions,
+    folder: Path,
+    person: str,
+    seed: int = 0,
+    wishes: Wishes | None = None,
+) -> Iterator[Step]:
     """Fit new heads from the corrections in a folder, starting from those that answer now, and write them down.
 
     Nobody answers by them until they are promoted.
@@ -63,20 +71,21 @@ def retrain(recognizer: Recognizer, versions: Versions, folder: Path, person: st
     corrections = read_corrections(folder)
     bank = read_bank(checkpoint)
     start = versions.current() or built_in_heads(checkpoint)
-    cache = features.Cache(versions.folder / "features", graph_sha256(checkpoint))
+    cache = features.Cache.beside(versions.folder, checkpoint)
     for seen in features.described(recognizer, corrections, cache):
         yield Step("looking", seen.done, seen.total)
     if seen.examples is None or not seen.kept:
         raise RetrainError(f"None of the {seen.total} corrections can be used: {seen.bad[0]}")
     parts = np.array([row.part for row in seen.kept])
     every = Taught(seen.examples, np.array([row.weight for row in seen.kept], np.float32))
-    for learnt in fit(start, bank.replay, every.where(parts == "train"), every.where(parts == "validation"), seed):
+    taught, choosing = (every.where(parts == part) for part in ("train", "validation"))
+    for learnt in fit(start, bank.replay, taught, choosing, seed, wishes):
         yield Step("learning", learnt.done, learnt.total, learnt.loss, learnt.accuracy)
     assert learnt.fitted is not None
     yield Step("comparing", 0, 1)
-    temperatures = {task: getattr(checkpoint.temperatures, task) for task in TENSORS}
-    aside = seen.examples.where(parts == "test")
-    comparison = compare(start, learnt.fitted.heads, bank.holdout, aside, temperatures)
+    heads = calibrated(learnt.fitted.heads, bank.holdout)
+    shown = [row for row in seen.kept if row.part == "test"]
+    comparison = compare(start, heads, bank.holdout, seen.examples.where(parts == "test"), shown)
     counts = {part: int((parts == part).sum()) for part in ("train", "validation", "test")}
     about = About(
         start.version,
@@ -85,6 +94,4 @@ def retrain(recognizer: Recognizer, versions: Versions, folder: Path, person: st
         comparison.to_dict(),
         person,
     )
-    yield Step(
-        "comparing", 1, 1, version=versions.add(learnt.fitted.heads.heads, about), comparison=comparison, bad=seen.bad
-    )
+    yield Step("comparing", 1, 1, version=versions.add(heads.heads, about), comparison=comparison, bad=seen.bad)

@@ -115,7 +115,12 @@ def built_in_heads(checkpoint: Checkpoint) -> Heads:
             return Heads(
                 BUILT_IN,
                 {
-                    task: Head(getattr(checkpoint.labels, f"{task}s"), part(task, "weight"), part(task, "bias"))
+                    task: Head(
+                        getattr(checkpoint.labels, f"{task}s"),
+                        part(task, "weight"),
+                        part(task, "bias"),
+                        getattr(checkpoint.temperatures, task),
+                    )
                     for task in TENSORS
                 },
             )

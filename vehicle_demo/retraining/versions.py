@@ -31,8 +31,9 @@ BUILT_IN: Final = "built-in"
 HEADS_FILE: Final = "heads.safetensors"
 ABOUT_FILE: Final = "version.json"
 _POINTER = "promoted.json"
-_FORMAT = 1
+_FORMAT = 2
 _PART = ".part-"
+_PARTS = ("weight", "bias", "temperature")
 _WAIT_S = 10.0
 _NAME = re.compile(r"v\d+-[0-9a-f]{6}")
 
@@ -113,13 +114,14 @@ class Versions:
     _heads: Heads | None = None
     _trouble: str = ""
     _lock: Lock = field(default_factory=Lock)
+    _whole: set[tuple[str, tuple[int, ...]]] = field(default_factory=set)
 
     def current(self) -> Heads | None:
         """The heads that answer now, None for the graph's own; a look at one file's date where nothing has changed.
 
         Where the promoted version cannot be used, the last one that could goes on answering, and `trouble` says why.
         """
-        stamp = self._look()
+        stamp = _stamp(self.folder / _POINTER)
         with self._lock:
             if stamp != self._stamp:
                 self._heads, self._trouble = self._answering(fresh=self._stamp is None)
@@ -141,7 +143,7 @@ class Versions:
         from safetensors.numpy import save
 
         content = save(
-            {f"{task}.{part}": getattr(heads[task], part) for task in TENSORS for part in ("weight", "bias")}
+            {f"{task}.{part}": np.asarray(getattr(heads[task], part)) for task in TENSORS for part in _PARTS}
         )
         sha256 = hashlib.sha256(content).hexdigest()
         with self._writing():
@@ -182,7 +184,7 @@ class Versions:
         try:
             values = json.loads(path.read_bytes())
             if values.pop("format") != _FORMAT:
-                raise VersionError(f"The heads {name} were written by another version of this app. Update the app.")
+                raise VersionError(f"The heads {name} are in a format that this app does not read. Promote others.")
             values["about"] = About(**values["about"])
             values["labels"] = {task: tuple(values["labels"][task]) for task in TENSORS}
             version = Version(**values)
@@ -197,27 +199,59 @@ class Versions:
             )
         return version
 
+    def verified(self, name: str) -> Version:
+        """The description of a version whose heads are whole; a file that has not changed is read once.
+
+        Raises:
+            VersionError: as `load` does.
+        """
+        version = self.about(name)
+        whole = (version.sha256, _stamp(self._path(name) / HEADS_FILE))
+        if whole not in self._whole:
+            self._content(version)
+            self._whole.add(whole)
+        return version
+
+    def files(self, name: str) -> dict[str, bytes]:
+        """A version's files by name, whole. Raises VersionError as `load` does."""
+        content = self._content(self.about(name))
+        return {HEADS_FILE: content, ABOUT_FILE: (self._path(name) / ABOUT_FILE).read_bytes()}
+
     def load(self, name: str) -> Heads:
         """The heads of a version, verified by their checksum. Raises VersionError as `about` does."""
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
         version = self.about(name)
-        path = self._path(name) / HEADS_FILE
         try:
-            content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() != version.sha256:
-                raise VersionError(f"The file {path} is damaged: its checksum has changed. Promote another version.")
-            tensors = load(content)
+            tensors = load(self._content(version))
             return Heads(
                 name,
                 {
-                    task: Head(version.labels[task], _float(tensors[f"{task}.weight"]), _float(tensors[f"{task}.bias"]))
+                    task: Head(
+                        version.labels[task],
+                        _float(tensors[f"{task}.weight"]),
+                        _float(tensors[f"{task}.bias"]),
+                        float(tensors[f"{task}.temperature"]),
+                    )
                     for task in TENSORS
                 },
             )
-        except (OSError, KeyError, SafetensorError, CheckpointError) as error:
+        except (KeyError, SafetensorError, CheckpointError) as error:
             raise VersionError(f"The heads {name} cannot be read ({error}). Promote another version.") from error
+
+    def _content(self, version: Version) -> bytes:
+        """The file of a version's heads, whole. Raises VersionError."""
+        path = self._path(version.name) / HEADS_FILE
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise VersionError(
+                f"The heads {version.name} cannot be read ({error.strerror}). Promote another version."
+            ) from error
+        if hashlib.sha256(content).hexdigest() != version.sha256:
+            raise VersionError(f"The file {path} is damaged: its checksum has changed. Promote another version.")
+        return content
 
     def state(self) -> State:
         """Who answers, as the folder says now. Raises VersionError when that file is damaged."""
@@ -344,13 +378,6 @@ class Versions:
                 "free some room or mend the folder, and try again."
             ) from error
 
-    def _look(self) -> tuple[int, ...]:
-        try:
-            status = os.stat(self.folder / _POINTER)
-        except OSError:
-            return ()
-        return (status.st_mtime_ns, status.st_ino, status.st_size)
-
     def _folders(self) -> list[Path]:
         found = [path for path in self.folder.glob("v*") if _NAME.fullmatch(path.name)]
         return sorted(found, key=lambda path: int(path.name[1:].split("-")[0]), reverse=True)
@@ -380,6 +407,15 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Changes when the file does; empty where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ()
+    return (status.st_mtime_ns, status.st_ino, status.st_size)
 
 
 def _settle(folder: Path) -> None:

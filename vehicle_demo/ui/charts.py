@@ -1,9 +1,10 @@
-"""Charts of the Benchmark tab as inline SVG: letters and lines take the page's colour, so both themes can be read."""
+"""Charts of Benchmark and Retrain as inline SVG: letters and lines take the page's colour, for both themes."""
 
 from __future__ import annotations
 
 import io
 import re
+from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,16 @@ from vehicle_demo.gallery.protocols import CURVE, Table
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    from vehicle_demo.retraining.compare import Confusion
 
 # Stands for the page's own colour until the file is written.
 _INK = "#010203"
 # Seen on white and on black; told apart by colour-blind eyes, and by dashes and hatches.
 _HUES = ("#2f86d1", "#c77700", "#1f9d76")
 _BINS = 30
+_LETTERS = 26
 _LEGEND: dict[str, Any] = {"frameon": False, "labelcolor": _INK, "fontsize": 8}
 
 
@@ -57,23 +62,77 @@ def novelty_svg(known: np.ndarray, unknown: np.ndarray) -> str:
     return _svg(figure, "Histogram of KNN+ scores of known and unknown rows")
 
 
+@lru_cache(maxsize=32)
+def confusion_svg(confusion: Confusion, what: str) -> str:
+    """Who was taken for whom before and after: right answers blue, wrong ones orange, by their share of the row."""
+    figure = _figure((7.2, 0.9 + 0.3 * len(confusion.names)))
+    names = [f"{_short(name)}\u2003{place + 1}" for place, name in enumerate(confusion.names)]
+    columns = [*(str(place + 1) for place in range(len(names))), "other"]
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, title, counts in zip(
+        panels,
+        ("before", "after"),
+        (confusion.before, confusion.after),
+        strict=True,
+    ):
+        for row, values in enumerate(counts):
+            for column, count in enumerate(values):
+                hue = _HUES[0] if row == column else _HUES[1]
+                share = count / max(sum(values), 1)
+                axes.add_patch(_cell(column, row, f"{hue}{round(160 * share):02x}"))
+                if count:
+                    weight = "bold" if count != confusion.before[row][column] else "normal"
+                    axes.text(column, row, str(count), color=_INK, fontsize=8, ha="center", va="center", weight=weight)
+        _plain_axes(axes)
+        axes.set_title(title, color=_INK, fontsize=9)
+        axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(names) - 0.5, -0.5))
+        axes.set_xticks(range(len(columns)), columns)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_xlabel("taken for", color=_INK, fontsize=8)
+        axes.tick_params(length=0)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+    return _svg(figure, f"Confusion of {what} before and after")
+
+
+def _cell(column: int, row: int, colour: str) -> Patch:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, facecolor=colour, edgecolor=f"{_INK}26", linewidth=0.6)
+
+
+def _short(name: str) -> str:
+    shown = name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}\u2026"
+    # What would begin a formula.
+    return shown.replace("$", r"\$")
+
+
 def _chart(along: str, up: str) -> tuple[Figure, Axes]:
+    figure = _figure((5.4, 3.4))
+    axes = figure.add_subplot()
+    _plain_axes(axes)
+    axes.set_xlabel(along, color=_INK, fontsize=8)
+    axes.set_ylabel(up, color=_INK, fontsize=8)
+    axes.grid(color=_INK, alpha=0.15, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set(color=_INK, visible=side in ("left", "bottom"))
+    return figure, axes
+
+
+def _figure(size: tuple[float, float]) -> Figure:
     # Costs half a second. Without pyplot: any number of threads may draw.
     from matplotlib import rcParams
     from matplotlib.figure import Figure
 
     # Letters stay letters, as in `rank_figure`: the same for every figure, so threads may set it at once.
     rcParams["svg.fonttype"] = "none"
-    figure = Figure(figsize=(5.4, 3.4), layout="constrained", facecolor="none")
-    axes = figure.add_subplot(facecolor="none")
-    axes.set_xlabel(along, color=_INK, fontsize=8)
-    axes.set_ylabel(up, color=_INK, fontsize=8)
+    return Figure(figsize=size, layout="constrained", facecolor="none")
+
+
+def _plain_axes(axes: Axes) -> None:
+    axes.set_facecolor("none")
     axes.tick_params(colors=_INK, labelsize=8)
-    axes.grid(color=_INK, alpha=0.15, linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side, spine in axes.spines.items():
-        spine.set(color=_INK, visible=side in ("left", "bottom"))
-    return figure, axes
 
 
 def _svg(figure: Figure, name: str) -> str:

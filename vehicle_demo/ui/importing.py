@@ -18,6 +18,7 @@ from vehicle_demo.gallery.building import Progress
 from vehicle_demo.gallery.gallery import Gallery, GalleryError
 from vehicle_demo.gallery.sources import Source, open_files
 from vehicle_demo.recognition import CheckpointError, ImageError, Recognizer, Vehicle, open_image
+from vehicle_demo.retraining.versions import checkpoint_title
 from vehicle_demo.ui.cards import message_html
 from vehicle_demo.ui.filling import files_field, said_html
 from vehicle_demo.ui.intake import new_vehicles, unsure
@@ -112,8 +113,8 @@ def take_in(
 ) -> Iterator[Progress]:
     """Put a source's vehicles into the queue, saying how far it is after each batch; stop by not asking for the next.
 
-    What is added stays: one that was stopped or killed goes on where it was, as pictures whose vehicles are in the
-    queue are passed over. Pictures that cannot be read are listed and passed over.
+    What is added stays: one that was stopped or killed goes on where it was, as pictures are passed over whose vehicles
+    are in the queue, or that had none to ask about when these heads looked. Pictures that cannot be read are listed.
 
     Args:
         everything: also vehicles that the model is sure of.
@@ -124,24 +125,27 @@ def take_in(
     began = time.monotonic()
     progress = Progress(source.total)
     left = source.entries()
+    store, checkpoint = labels.store(), recognizer.checkpoint
+    how = " ".join((checkpoint_title(checkpoint), checkpoint.heads_version, "all" if everything else "unsure"))
     while entries := list(islice(left, _BATCH)):
-        contents: list[bytes] = []
+        contents: dict[str, bytes] = {}
         images: list[Image.Image] = []
         bad = list(progress.bad)
         known = 0
         for entry in entries:
             try:
                 content = entry.read()
-                if content in contents or labels.store().holds_vehicles(hashlib.sha256(content).hexdigest()):
+                name = hashlib.sha256(content).hexdigest()
+                if name in contents or store.holds_vehicles(name) or store.looked_through(name, how):
                     known += 1
                     continue
                 images.append(open_image(content))
-                contents.append(content)
+                contents[name] = content
             except (ImageError, OSError) as error:
                 bad.append((entry.name, str(error)))
         new = [
             one
-            for content, vehicles in zip(contents, _found(recognizer, source, images), strict=True)
+            for content, vehicles in zip(contents.values(), _found(recognizer, source, images), strict=True)
             for one in new_vehicles(
                 recognizer,
                 content,
@@ -150,7 +154,9 @@ def take_in(
                 source.name,
             )
         ]
-        labels.store().add(new)
+        store.add(new)
+        asked = {hashlib.sha256(one.content).hexdigest() for one in new}
+        store.remember_looked_through([name for name in contents if name not in asked], how)
         progress = replace(
             progress,
             done=progress.done + len(entries),

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Literal, cast
 
 import numpy as np
+from PIL import Image
 
-from vehicle_demo.annotation.items import PARTS, NewVehicle
+from vehicle_demo.annotation.items import PARTS, NewVehicle, VehicleItem
 from vehicle_demo.annotation.review import opinions_wanted
+from vehicle_demo.annotation.store import Store
 from vehicle_demo.annotation.urgency import urgency_of
 from vehicle_demo.gallery.building import unit
 from vehicle_demo.gallery.gallery import Gallery
-from vehicle_demo.recognition import Recognizer, Vehicle
+from vehicle_demo.gallery.storage import Item
+from vehicle_demo.recognition import Box, Recognizer, Vehicle, open_image
 from vehicle_demo.recognition.checkpoint import Thresholds
 
 RECOGNISE: Final = "recognise"
@@ -59,24 +64,85 @@ def new_vehicles(
     """Vehicles of one picture (its encoded bytes) for the queue, with how urgent each is.
 
     Args:
-        gallery: whose vehicles are asked for neighbours; those count whose model somebody has told.
+        gallery: whose vehicles are asked for neighbours; those of other pictures count whose model somebody has told.
     """
     checkpoint = recognizer.checkpoint
     name = f"{checkpoint.name} {checkpoint.version}".strip()
     opinions = opinions_wanted(content, second_opinions())
+    pictures = [hashlib.sha256(content).hexdigest()] * len(vehicles)
     return [
         NewVehicle(content, vehicle, urgency_of(vehicle, near), name, checkpoint.heads_version, source[:100], opinions)
-        for vehicle, near in zip(vehicles, _neighbours(recognizer, vehicles, gallery), strict=True)
+        for vehicle, near in zip(vehicles, neighbours(recognizer, vehicles, pictures, gallery), strict=True)
     ]
 
 
-def _neighbours(recognizer: Recognizer, vehicles: Sequence[Vehicle], gallery: Gallery | None) -> list[list[str]]:
-    """Models of what lies next to each vehicle, among the names that the checkpoint knows."""
+@dataclass(frozen=True)
+class Sight:
+    """A vehicle as a gallery kept it: the encoded picture and the box there; a `thumbnail` shows nothing around it."""
+
+    content: bytes
+    box: Box
+    thumbnail: bool
+
+
+def sight_of(gallery: Gallery, item: Item) -> Sight | None:
+    """The picture that an item comes from, or what is left of it; None where nothing is."""
+    path = gallery.storage.pictures.path(item.picture)
+    if item.box is not None and path.exists():
+        return Sight(path.read_bytes(), item.box, False)
+    return Sight(item.thumbnail, Box(0, 0, *open_image(item.thumbnail).size), True) if item.thumbnail else None
+
+
+def queued(store: Store, sight: Sight) -> bool:
+    """Whether this vehicle is in the review queue, or was answered there."""
+    return store.holds_vehicle(hashlib.sha256(sight.content).hexdigest(), sight.box)
+
+
+def put_sights(store: Store, recognizer: Recognizer, gallery: Gallery, sights: Sequence[Sight], source: str) -> None:
+    """Put vehicles of a gallery into the review queue, as the network sees them now.
+
+    Raises:
+        StoreError: none was added.
+        ImageError: a picture is damaged; none was added.
+    """
+    vehicles = described(recognizer, [(open_image(sight.content), sight.box) for sight in sights])
+    store.add(
+        [
+            one
+            for sight, vehicle in zip(sights, vehicles, strict=True)
+            for one in new_vehicles(recognizer, sight.content, [vehicle], gallery, source)
+        ]
+    )
+
+
+def described(recognizer: Recognizer, seen: Sequence[tuple[Image.Image, Box]]) -> list[Vehicle]:
+    """What the network takes the vehicle in each of these boxes (pixels of the picture beside it) for; plates apart."""
+    crops = []
+    for image, box in seen:
+        window = recognizer.window(box, image.size, alone=False)
+        crops.append(image.crop((int(window.x1), int(window.y1), round(window.x2), round(window.y2))))
+    vehicles = recognizer.describe_batch(crops)
+    return [replace(vehicle, box=box, plate=None) for vehicle, (_, box) in zip(vehicles, seen, strict=True)]
+
+
+def neighbours(
+    recognizer: Recognizer,
+    vehicles: Sequence[Vehicle] | Sequence[VehicleItem],
+    pictures: Sequence[str],
+    gallery: Gallery | None,
+) -> list[list[str]]:
+    """Models of what lies next to each vehicle, among the names that the checkpoint knows.
+
+    Args:
+        pictures: the SHA-256 of each one's picture, which may be in the gallery and says nothing new there.
+    """
     if gallery is None or not len(gallery) or not vehicles:
         return [[] for _ in vehicles]
     known = set(recognizer.checkpoint.labels.models)
     queries = np.stack([unit(vehicle.embedding) for vehicle in vehicles])
-    return [
-        [hit.item.model for hit in hits if hit.item.confidence is None and hit.item.model in known]
-        for hits in gallery.search(queries, _NEIGHBOURS)
+    found = gallery.search(queries, _NEIGHBOURS + max(map(gallery.storage.count_of, set(pictures))))
+    others = [
+        [hit.item for hit in hits if hit.item.picture != own][:_NEIGHBOURS]
+        for hits, own in zip(found, pictures, strict=True)
     ]
+    return [[item.model for item in items if item.confidence is None and item.model in known] for items in others]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import atexit
 import io
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock, Thread
@@ -15,14 +16,17 @@ from vehicle_demo.annotation.corrections import write_dataset
 from vehicle_demo.annotation.items import PARTS, NewItem
 from vehicle_demo.annotation.queue import Queue
 from vehicle_demo.annotation.remote import remote_named
-from vehicle_demo.annotation.review import Review
+from vehicle_demo.annotation.review import Review, label_errors
 from vehicle_demo.annotation.store import Store, StoreError
 from vehicle_demo.annotation.sync import Sync
+from vehicle_demo.annotation.urgency import Urgency
 from vehicle_demo.recognition import ImageError, Recognizer, Vehicle, open_image
 from vehicle_demo.recognition.rectify import corners_of
 from vehicle_demo.recognition.results import Box, PlateReading
 from vehicle_demo.ui.intake import RECOGNISE
 
+# Of the time that looking for wrong labels took, this many times is rest.
+_REST = 10
 # Where a plate is looked for on a vehicle without one: shares of its box.
 _USUAL = Box(0.35, 0.65, 0.65, 0.8)
 
@@ -41,6 +45,9 @@ class Labels:
     sync: Sync | None = None
     _store: Store | None = None
     _lock: Lock = field(default_factory=Lock)
+    _doubted: Mapping[int, Urgency] = field(default_factory=dict)
+    _doubt_again: float = 0.0
+    _doubting: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
         if self.dataset:
@@ -64,7 +71,16 @@ class Labels:
 
     def review(self) -> Review:
         """Which vehicle to ask about next. Raises StoreError."""
-        return Review(self.store())
+        return Review(self.store(), doubts=self._doubts)
+
+    def _doubts(self) -> Mapping[int, Urgency]:
+        """Labels that look wrong; looked for again no sooner than ten times as long after as it took."""
+        with self._doubting:
+            if time.monotonic() >= self._doubt_again:
+                began = time.monotonic()
+                self._doubted = label_errors(self.store())
+                self._doubt_again = time.monotonic() + _REST * (time.monotonic() - began)
+            return self._doubted
 
     def names(self, recognizer: Recognizer) -> dict[str, tuple[str, ...]]:
         """All names of types, makes and models: the checkpoint's in its order, then what people have added.
@@ -105,8 +121,9 @@ class Labels:
             ImageError: the picture cannot be used, or no plate can be there.
         """
         image = open_image(content)
-        box = vehicle.plate.box if vehicle.plate and vehicle.plate.box else _usual_place(vehicle.box)
-        corners = corners_of(box)
+        plate = vehicle.plate
+        box = plate.box if plate and plate.box else _usual_place(vehicle.box)
+        corners = plate.corners if plate and plate.corners else corners_of(box)
         item = _item(recognizer, content, recognizer.read_plate(image, corners), corners, vehicle.box, RECOGNISE)
         return self.store().add([item])[0]
 

@@ -21,14 +21,19 @@ from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.routing import Route
 
+from vehicle_demo.annotation.store import StoreError
 from vehicle_demo.gallery.gallery import Gallery, GalleryError, Item, Selection
 from vehicle_demo.gallery.mapping import Maps
 from vehicle_demo.gallery.open_set import own_novelty
 from vehicle_demo.gallery.projection import FEWEST, ITERATIONS, STAGES, Settings, can_settle, settings_for
 from vehicle_demo.gallery.storage import FILTERED
+from vehicle_demo.recognition import CheckpointError, ImageError
 from vehicle_demo.ui.colouring import Colouring, by_number, by_word
 from vehicle_demo.ui.exports import FACTS, rows_csv
 from vehicle_demo.ui.figure import draw
+from vehicle_demo.ui.intake import Sight, put_sights, queued, sight_of
+from vehicle_demo.ui.limits import TooManyError, take_recognition
+from vehicle_demo.ui.people import NotAllowedError, person_of
 from vehicle_demo.ui.services import Services
 
 MOST_POINTS = 20_000
@@ -90,6 +95,10 @@ class _Shown(_Rows):
     rows: list[_Row] = Field(max_length=64)
 
 
+class _Sent(_Rows):
+    rows: list[_Row] = Field(max_length=16)
+
+
 class _Named(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     gallery: str
@@ -110,9 +119,19 @@ def build(services: Services) -> gr.Tab:
     return tab
 
 
-def served(services: Services) -> list[Callable[[Any], Any]]:
+def served(services: Services) -> list[Callable[..., Any]]:
     """What the page's script may ask, by name: each takes a dictionary, and answers nonsense with a sentence."""
     desk = _Desk(services)
+
+    def map_review(sent: Any, request: gr.Request) -> dict[str, Any]:
+        try:
+            person_of(request)
+            return desk.review(_Sent.model_validate(sent), lambda: take_recognition(request))
+        except (ValidationError, LookupError):
+            return {"error": _RELOAD}
+        except (NotAllowedError, GalleryError, StoreError, ImageError, CheckpointError) as error:
+            return {"error": str(error)}
+
     asked: list[tuple[str, type[BaseModel], Callable[[Any], Any]]] = [
         ("map_menu", _Named, desk.menu),
         ("map_look", _Look, desk.look),
@@ -123,7 +142,7 @@ def served(services: Services) -> list[Callable[[Any], Any]]:
         ("map_table", _Rows, desk.table),
         ("map_figure", _Drawn, desk.figure),
     ]
-    return [_checked(*function) for function in asked]
+    return [*(_checked(*function) for function in asked), map_review]
 
 
 def _checked(name: str, model: type[_Model], answer: Callable[[_Model], Any]) -> Callable[[Any], Any]:
@@ -205,6 +224,33 @@ class _Desk:
         """These rows as CSV."""
         every = self._gallery(asked.gallery).storage.columns(*FACTS)
         return rows_csv((row, *every[row]) for row in asked.rows)
+
+    def review(self, asked: _Sent, count: Callable[[], None]) -> dict[str, Any]:
+        """Put these rows into the review queue: how many were added, and what of the others.
+
+        Args:
+            count: of each picture that goes through the network; raises TooManyError for one too many, and the answer
+                then says so under `stopped`, with what was added before.
+
+        Raises:
+            GalleryError, StoreError, ImageError: nothing was added.
+        """
+        gallery, store = self._gallery(asked.gallery), self.services.labels.store()
+        sights = [sight_of(gallery, item) for item in gallery.storage.items(asked.rows)]
+        shown = [sight for sight in sights if sight is not None]
+        new = [sight for sight in shown if not queued(store, sight)]
+        told = {"known": len(shown) - len(new), "gone": len(sights) - len(shown), "stopped": ""}
+        allowed: list[Sight] = []
+        try:
+            for sight in new:
+                count()
+                allowed.append(sight)
+        except TooManyError as error:
+            told["stopped"] = str(error)
+        source = f"gallery {asked.gallery}"
+        put_sights(store, self.services.recognizer(), gallery, allowed, source)
+        thumbnails = sum(sight.thumbnail for sight in allowed)
+        return {**told, "added": len(allowed), "thumbnails": thumbnails, "source": source}
 
     def figure(self, asked: _Drawn) -> str:
         """The map as a file, in base64."""

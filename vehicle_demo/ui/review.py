@@ -8,14 +8,14 @@ from itertools import islice
 from typing import Annotated, Any, Literal
 
 import gradio as gr
-from PIL import Image
 from pydantic import Field
 from rapidfuzz import fuzz, process, utils
 
+from vehicle_demo.annotation.cleaning import ERROR
 from vehicle_demo.annotation.consensus import agreement
 from vehicle_demo.annotation.corrections import dataset_zip, images_zip
 from vehicle_demo.annotation.items import PARTS, VEHICLE, VehicleItem
-from vehicle_demo.annotation.review import ReviewFilter, Task
+from vehicle_demo.annotation.review import CONFLICTS, ERRORS, ReviewFilter, Task
 from vehicle_demo.annotation.store import ANSWER, BOX, DECISION, FIELDS, Event, Said, Store, UnknownItemError
 from vehicle_demo.annotation.urgency import REASONS
 from vehicle_demo.gallery.gallery import GalleryError, Selection
@@ -40,6 +40,7 @@ from vehicle_demo.ui.desk import (
     recorded,
     told,
 )
+from vehicle_demo.ui.intake import described
 from vehicle_demo.ui.pictures import crop_uri, jpeg_uri
 from vehicle_demo.ui.services import Services
 
@@ -63,6 +64,7 @@ _KEYS = (
     ("\u2190 \u2192", "back, forth"),
     ("Alt Z", "undo"),
     ("Alt Y", "redo"),
+    ("Alt H", "history of this vehicle"),
 )
 
 
@@ -70,7 +72,7 @@ class _Chosen(Sent):
     source: Annotated[str, Field(max_length=100)] | None = None
     reason: Literal[REASONS] | None = None  # type: ignore[valid-type]
     make: Annotated[str, Field(max_length=100)] | None = None
-    conflicts: bool = False
+    decide: Literal["", "conflicts", "likely label errors"] = ""
 
 
 class _Take(Take):
@@ -100,6 +102,10 @@ class _Say(Sent):
 class _Look(Sent):
     item: Number
     box: _Box
+
+
+class _Past(Sent):
+    item: Number
 
 
 class _References(Sent):
@@ -144,6 +150,7 @@ def served(services: Services) -> list[Callable[..., Any]]:
         checked("review_references", _References, desk.references),
         checked("review_agreement", _Nothing, desk.agreement),
         checked("review_history", History, desk.history),
+        checked("review_past", _Past, desk.past),
         checked("review_export", _Export, desk.export),
     ]
 
@@ -158,7 +165,7 @@ class _Desk(Desk):
         have = set(asked.have)
         taken = review.take(person, asked.holder, len(have) + _AHEAD, chosen, asked.first)
         return {
-            "items": [self._shown(task, person, chosen.conflicts) for task in taken if task.item.id not in have],
+            "items": [self._shown(task, person, chosen) for task in taken if task.item.id not in have],
             "leased": [task.item.id for task in taken],
             **about(review, review.progress(chosen), review.choices(), person),
         }
@@ -174,7 +181,8 @@ class _Desk(Desk):
         item = store.vehicle(asked.item)
         image = store.picture(item)
         box = checked_box(asked.box, image.size)
-        return {"box": box.to_list(), "small": crop_uri(image, box, _SMALL), **_ranked(self._described(image, box))}
+        (vehicle,) = described(self._services.recognizer(), [(image, box)])
+        return {"box": box.to_list(), "small": crop_uri(image, box, _SMALL), **_ranked(vehicle)}
 
     def names(self, asked: _Nothing, person: str) -> dict[str, list[str]]:
         """All names there are by part: the checkpoint's, and what people have added."""
@@ -203,6 +211,15 @@ class _Desk(Desk):
     def history(self, asked: History, person: str) -> list[dict[str, Any]]:
         """What this person said last."""
         return [told(event, "vehicle") for event in self._labels.review().history(person, asked.count)]
+
+    def past(self, asked: _Past, person: str) -> dict[str, Any]:
+        """Everything that was said of a vehicle; who is to answer without knowing of others sees their own part."""
+        past = self._labels.review().past(asked.item, person)
+        said = [
+            {**{name: getattr(event, name) for name in ("person", "at", "kind", "value")}, "undone": undone}
+            for event, undone in past.events
+        ]
+        return {"said": said, "hidden": past.hidden}
 
     def export(self, asked: _Export, person: str) -> dict[str, str]:
         """All answered vehicles as a file."""
@@ -257,20 +274,14 @@ class _Desk(Desk):
             said |= {part: name for part, name in implied(model, labels).items() if name}
         return said
 
-    def _described(self, image: Image.Image, box: Box) -> Vehicle:
-        recognizer = self._services.recognizer()
-        window = recognizer.window(box, image.size, alone=False)
-        crop = image.crop((int(window.x1), int(window.y1), round(window.x2), round(window.y2)))
-        return recognizer.describe_batch([crop])[0]
-
-    def _shown(self, task: Task, person: str, conflicts: bool) -> dict[str, Any]:
+    def _shown(self, task: Task, person: str, chosen: ReviewFilter) -> dict[str, Any]:
         """A vehicle as the page shows it. What others said is left out, but where somebody is to decide."""
         item, store = task.item, self._labels.store()
         image = store.picture(item)
         drawn = store.labels(item.id).get(BOX)
         box = checked_box(drawn.value, image.size) if drawn else item.box
         window = _window(box, image.size)
-        decides = conflicts and task.conflict
+        decides = chosen.decide and (task.conflict or item.urgency.reason == ERROR)
         own = next((event for event in task.opinions if event.person == person), None)
         return {
             "id": item.id,
@@ -282,7 +293,7 @@ class _Desk(Desk):
             "window": window.to_list(),
             "small": crop_uri(image, box, _SMALL),
             "box": box.to_list(),
-            **_ranked(self._described(image, box) if drawn else item),
+            **_ranked(described(self._services.recognizer(), [(image, box)])[0] if drawn else item),
             "together": [{"id": other.id, "small": self._small(other)} for other in task.together],
             "opinions": [_opinion(event) for event in task.opinions] if decides else [],
             "said": _opinion(own) if own else None,
@@ -328,6 +339,7 @@ def _page_html() -> str:
         '<span class="vd-references" aria-hidden="true"></span></button></li>'
         for place in range(5)
     )
+    decisions = "".join(f'<option value="{name}">{name}</option>' for name in (CONFLICTS, ERRORS))
     makes = "".join(f'<button type="button" data-make="{place}"></button>' for place in range(3))
     commands = commands_html(
         [
@@ -339,6 +351,7 @@ def _page_html() -> str:
             ("back", "Back"),
             ("undo", "Undo"),
             ("redo", "Redo"),
+            ("past", "History"),
         ]
     )
     return page_html(
@@ -347,7 +360,7 @@ def _page_html() -> str:
         hints={},
         things="vehicles",
         filters=[("reason", "Reason"), ("source", "Source"), ("make", "Predicted make")],
-        more='<label><input type="checkbox" data-conflicts> Conflicts</label>',
+        more=f'<label>Ask about <select data-decide><option value="">what is new</option>{decisions}</select></label>',
         keys=_KEYS,
         below='<details class="vd-review-agreement"><summary>Do people agree?</summary><p></p></details>',
         exports=[("dataset", "dataset (parquet)"), ("images", "images and CSV")],
@@ -374,5 +387,6 @@ def _page_html() -> str:
         '<datalist id="vd-review-all-makes"></datalist>'
         '<p role="alert"></p><div class="vd-actions"><button type="submit">Add and answer</button>'
         '<button type="button" data-command="cancel">Cancel</button></div></form>'
-        f"{commands}</div>",
+        f'{commands}<section class="vd-review-past" aria-label="History of this vehicle" hidden><ol></ol><p></p>'
+        "</section></div>",
     )

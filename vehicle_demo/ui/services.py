@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
+from vehicle_demo.annotation.remote import Remote, remote_named
 from vehicle_demo.home import home as data_home
 from vehicle_demo.recognition import CheckpointError, Recognizer, load_checkpoint
 from vehicle_demo.recognition.heads import Heads
 from vehicle_demo.retraining.job import Jobs
 from vehicle_demo.retraining.retrain import versions_of
+from vehicle_demo.retraining.sharing import HEADS
+from vehicle_demo.retraining.shipped import built_in_heads
 from vehicle_demo.retraining.versions import Versions
 from vehicle_demo.ui.galleries import Galleries
 from vehicle_demo.ui.labels import Labels
@@ -41,7 +44,10 @@ class _Loaded:
 
 @dataclass(frozen=True)
 class Services:
-    """Built once at start. `choices` by the name shown in the menu; the first one is the default."""
+    """Built once at start. `choices` by the name shown in the menu; the first one is the default.
+
+    `shared` is where versions of the heads are pushed to, if anywhere.
+    """
 
     choices: Mapping[str, Choice]
     examples: tuple[Path, ...]
@@ -49,6 +55,7 @@ class Services:
     labels: Labels
     home: Path
     jobs: Jobs
+    shared: Remote | None = None
     _loaded: dict[str, _Loaded] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -71,6 +78,16 @@ class Services:
             if heads is not loaded.heads:
                 loaded.heads, loaded.answering = heads, loaded.own.with_heads(heads)
             return loaded.answering
+
+    def heads(self) -> Heads:
+        """The heads by which `recognizer()` answers now, the built-in ones read from the checkpoint's weights.
+
+        Raises:
+            CheckpointError: as `recognizer` does.
+            RetrainError: the checkpoint comes without its weights.
+        """
+        loaded = self._entry(None)
+        return loaded.versions.current() or built_in_heads(loaded.own.checkpoint)
 
     def corrections(self, folder: Path) -> None:
         """Write what people said of vehicles into a folder, to retrain on. Raises StoreError."""
@@ -98,7 +115,8 @@ def find_services(
     """Every checkpoint in `folder`, after the one that `VEHICLE_DEMO_CHECKPOINT` names (a path or a Hub model).
 
     `home` is where galleries and labels are kept, by default `home.home()`; VEHICLE_DEMO_DATABASE_URL names another
-    database for the labels, VEHICLE_DEMO_DATASET a place far away to keep them in too.
+    database for the labels, VEHICLE_DEMO_DATASET a place far away to keep them in too,
+    VEHICLE_DEMO_MODEL one to push versions of the heads to.
 
     Raises:
         CheckpointError: there is none at all.
@@ -123,4 +141,7 @@ def find_services(
         samples / "plate_crops.parquet",
         os.environ.get("VEHICLE_DEMO_DATASET", ""),
     )
-    return Services(choices, tuple(sorted((samples / "photos").glob("*.jpg"))), galleries, labels, home, Jobs(home))
+    examples = tuple(sorted((samples / "photos").glob("*.jpg")))
+    model = os.environ.get("VEHICLE_DEMO_MODEL", "")
+    shared = remote_named(model, HEADS) if model else None
+    return Services(choices, examples, galleries, labels, home, Jobs(home), shared)

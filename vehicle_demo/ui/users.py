@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vehicle_demo.annotation.durable import write_whole
+from vehicle_demo.durable import write_whole
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,39}")
 SHORTEST_PASSWORD = 8

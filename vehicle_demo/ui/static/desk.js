@@ -275,6 +275,16 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       this.fill({afresh: true});
     }
 
+    // This filter alone, as if it had been chosen here.
+    only(name, value) {
+      this.root.querySelectorAll('.vd-work-filters select').forEach((menu) => { menu.value = ''; });
+      const menu = this.of(`[data-filter="${name}"]`);
+      if (![...menu.options].some((option) => option.value === value)) menu.append(make('option', {value}, value));
+      menu.value = value;
+      this.chosen = {};
+      this.filter(name, value);
+    }
+
     // ---- keys, touch, pointer ----
 
     // Keys typed into fields, and those of the browser and the system, are no commands; `takes` names the own fields.
@@ -345,6 +355,13 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     });
   }
 
+  function openDesk(name, filter, value) {
+    open(name, (desk) => {
+      desk.only(filter, value);
+      window.scrollTo({top: 0});
+    });
+  }
+
   // There may be more in the queue than there was.
   function refill(name) { desks[name]?.fill(); }
 
@@ -364,5 +381,5 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     vehicleDemo.cardAsked = asked;
     vehicleDemo.send(button.dataset.toDesk);
   });
-  return {Desk, deskServer, deskReady, refill, make, percent, cardAsked: null};
+  return {Desk, deskServer, deskReady, openDesk, refill, make, percent, cardAsked: null};
 })());

@@ -2,7 +2,7 @@
 // the server. Whatever the server tells of a vehicle goes into the page as text, never as markup.
 window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
   const GREY = {light: '#c9cdd4', dark: '#3d434d'};
-  const THUMBNAILS = 24, TWEEN_UP_TO = 3000;
+  const THUMBNAILS = 24, TWEEN_UP_TO = 3000, SENT_AT_ONCE = 16;
   let current;  // the map in the page, once the tab has been opened
 
   const decode = (text, Kind) => new Kind(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
@@ -50,6 +50,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       this.ask = {gallery: 'sample', filters: {}, perplexity: null, seed: 0, part: false};
       this.turn = 0;  // answers to anything asked before the last change are dropped
       this.items = new Map();
+      this.sent = make('p', {class: 'vd-map-sent', role: 'status'});
       this.forget();
       this.listen();
     }
@@ -79,13 +80,13 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     }
 
     // Asking ---------------------------------------------------------------------------------------------------------
-    async call(name, extra = {}) {
+    async call(name, extra = {}, failed = (sentence) => this.status(sentence)) {
       try {
         const answer = await this.server[name](extra);
         if (answer?.error) throw new Error(answer.error);
         return answer;
       } catch (error) {
-        this.status(error.message.length < 200 ? error.message : 'The server did not answer. Try again.');
+        failed(error.message.length < 200 ? error.message : 'The server did not answer. Try again.');
         return undefined;
       }
     }
@@ -444,6 +445,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       }
       const shown = this.picked ?? await this.describe(rows.slice(0, THUMBNAILS));
       if (turn !== this.trays) return;
+      if (!this.sending) this.sent.replaceChildren();
       const gallery = this.ask.gallery;
       const look = window.vehicleDemo.lookAlikes;
       const head = this.query ? `${this.query.title} and its ${rows.length} nearest on this map`
@@ -452,8 +454,9 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       const actions = make('div', {class: 'vd-actions'},
         ...(look ? [make('button', {type: 'button', onclick: () => look({row: rows[0], gallery})}, (this.picked && !this.query) || rows.length === 1 ? 'Use as query' : 'Use the first as query')] : []),
         make('button', {type: 'button', onclick: () => this.table(rows)}, 'Export CSV'),
+        make('button', {type: 'button', onclick: () => this.review(rows)}, 'Send to review'),
         make('button', {type: 'button', onclick: () => this.clear()}, 'Clear'));
-      box.replaceChildren(make('div', {class: 'vd-map-head'}, make('strong', {'aria-live': 'polite'}, head), actions),
+      box.replaceChildren(make('div', {class: 'vd-map-head'}, make('strong', {'aria-live': 'polite'}, head), actions), this.sent,
         make('div', {class: 'vd-map-strip'}, ...(this.query ? [this.queryCard()] : []), ...shown.map((item, n) => this.card(item, this.picked && !this.query && n === 0))));
     }
 
@@ -471,6 +474,35 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     async table(rows) {
       const text = await this.call('map_table', {gallery: this.ask.gallery, rows});
       if (text) save(text, 'vehicles.csv', 'text/csv');
+    }
+
+    // A few at a time, each of which the network looks at, so that it can be stopped and goes on where it was.
+    async review(rows) {
+      if (this.sending) return;
+      const {gallery} = this.ask, job = this.sending = {ends: ''}, told = {added: 0, known: 0, gone: 0, thumbnails: 0};
+      const stop = make('button', {type: 'button', onclick: () => { job.ends = 'Stopped.'; }}, 'Stop');
+      let done = 0, source;
+      while (done < rows.length && !job.ends) {
+        this.sent.replaceChildren(`Sending to review: ${done.toLocaleString('en')} of ${rows.length.toLocaleString('en')} `, stop);
+        const part = rows.slice(done, done + SENT_AT_ONCE);
+        const answer = await this.call('map_review', {gallery, rows: part}, (sentence) => { job.ends = sentence; });
+        if (!answer) break;
+        Object.keys(told).forEach((name) => { told[name] += answer[name]; });
+        source = answer.source;
+        done += part.length;
+        job.ends ||= answer.stopped;
+      }
+      this.sending = undefined;
+      vehicleDemo.refill('review');
+      const open = make('button', {type: 'button', onclick: () => vehicleDemo.openDesk('review', 'source', source)}, 'Open Review');
+      this.sent.replaceChildren(`${source ? this.sentence(told) : ''}${job.ends} `, ...(source ? [open] : []));
+    }
+
+    sentence({added, known, gone, thumbnails}) {
+      const many = (count, what) => `${count.toLocaleString('en')} ${what}${count === 1 ? '' : 's'}`;
+      return `${many(added, 'vehicle')} added to the review queue${known ? `, ${known.toLocaleString('en')} already there` : ''}. `
+        + (thumbnails ? `Of ${many(thumbnails, 'vehicle')} this gallery has only a thumbnail, which Review shows instead of the picture; a gallery that is filled now keeps the pictures. ` : '')
+        + (gone ? `Of ${many(gone, 'vehicle')} it has no picture at all. ` : '');
     }
 
     async figure(kind) {

@@ -5,22 +5,24 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
   function mountRetrain(element, server) {
     const root = element.querySelector('.vd-retrain');
     const of = (selector) => root.querySelector(selector);
-    const drawn = {};
+    // What the server calls what is drawn: it sends only parts that have changed.
+    let marks = {}, shown = '';
     let later, asking = false, seen = false;
 
     // Only what has changed is drawn anew, so that focus and what was folded out stay.
     function draw(told) {
-      for (const place of root.querySelectorAll('[data-part]')) {
-        const html = told[place.dataset.part];
-        if (drawn[place.dataset.part] === html) continue;
+      for (const [name, html] of Object.entries(told.parts)) {
+        const place = of(`[data-part=${name}]`);
         const open = [...place.querySelectorAll('details')].map((one) => one.open);
         const focus = place.contains(document.activeElement) && document.activeElement.dataset.retrain;
-        place.innerHTML = drawn[place.dataset.part] = html;
+        place.innerHTML = html;
         const folds = [...place.querySelectorAll('details')];
         if (folds.length === open.length) folds.forEach((one, index) => { one.open = open[index]; });
         if (focus) place.querySelector(`[data-retrain="${focus}"]`)?.focus();
       }
+      marks = told.marks;
       of('[data-retrain=start]').disabled = !told.can_start;
+      of('[data-retrain=start]').textContent = told.start;
       of('.vd-retrain-trouble').hidden = !told.trouble;
       of('.vd-retrain-trouble').textContent = told.trouble;
       document.querySelectorAll('[data-heads]').forEach((place) => { place.textContent = told.heads; });
@@ -33,7 +35,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       clearTimeout(later);
       let wait = IDLE_MS;
       try {
-        const told = await server[name](sent);
+        const told = await server[name]({...sent, shown, have: marks});
         draw(told);
         if (told.says || name === 'retrain_do') of('.vd-retrain-says').textContent = told.says;
         wait = told.busy ? BUSY_MS : IDLE_MS;
@@ -44,12 +46,35 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       later = setTimeout(() => { if (root.checkVisibility()) look({}); }, wait);
     }
 
+    async function fetchFile(button) {
+      button.disabled = true;
+      try {
+        const told = await server.retrain_file({version: button.dataset.version});
+        if (told.content) {
+          const bytes = Uint8Array.from(atob(told.content), (letter) => letter.charCodeAt(0));
+          vehicleDemo.download(new Blob([bytes], {type: 'application/zip'}), told.name);
+        }
+        of('.vd-retrain-says').textContent = told.says ?? '';
+      } catch {
+        of('.vd-retrain-says').textContent = 'The app does not answer. Try again.';
+      }
+      button.disabled = false;
+    }
+
     root.addEventListener('click', (event) => {
       const button = event.target instanceof Element && event.target.closest('[data-retrain]');
       if (!button || button.disabled) return;
+      if (button.dataset.retrain === 'show') {
+        shown = button.dataset.version;
+        Promise.resolve(look({})).then(() => of('.vd-retrain-shown').scrollIntoView({behavior: 'smooth'}));
+        return;
+      }
+      if (button.dataset.retrain === 'file') { fetchFile(button); return; }
       button.disabled = true;
       const {retrain: action, version = '', seen: answered = ''} = button.dataset;
-      ask('retrain_do', {action, version, seen: answered}).then(() => { if (action !== 'start') button.disabled = false; });
+      const wished = [...root.querySelectorAll('[data-wish]')].filter((one) => one.value !== '');
+      const wishes = Object.fromEntries(wished.map((one) => [one.dataset.wish, Number(one.value)]));
+      ask('retrain_do', {action, version, seen: answered, ...(action === 'start' && {wishes})}).then(() => { if (action !== 'start') button.disabled = false; });
     });
     new IntersectionObserver(() => {
       const visible = root.checkVisibility();

@@ -101,7 +101,8 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     // ---- what is shown ----
 
     nothing() {
-      if (this.chosen.conflicts) return 'No conflict waits for a decision.';
+      if (this.chosen.decide === 'conflicts') return 'No conflict waits for a decision.';
+      if (this.chosen.decide) return 'No label looks wrong, by what the network thinks of all that were named.';
       return this.progress.done < this.progress.total ? 'Somebody else is looking at those that are left. This page asks for them again by itself.'
         : 'No vehicle is left here. Change the filter, send one from a card in Recognise, or add pictures below: the example photos are two clicks away.';
     }
@@ -116,6 +117,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       this.draws(false);
       this.find('');
       this.form.hidden = true;
+      this.of('.vd-review-past').hidden = true;
       picture.style.aspectRatio = `${x2 - x1} / ${y2 - y1}`;
       picture.style.setProperty('--vd-aspect', (x2 - x1) / (y2 - y1));
       picture.querySelector('img').src = item.picture;
@@ -202,6 +204,25 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       if (one.kind !== 'answer') return one.kind;
       const {model, make: maker, type} = one.value;
       return model ?? (maker ? `${maker} (make only)` : `${type} (type only)`);
+    }
+
+    async past() {
+      const part = this.of('.vd-review-past'), item = this.current;
+      part.hidden = !part.hidden;
+      if (part.hidden || !item) return;
+      const list = part.querySelector('ol'), line = part.querySelector('p');
+      list.replaceChildren();
+      line.textContent = 'Looking it up.';
+      // What is on its way to the server belongs to it.
+      const told = await this.outbox.askInTurn('review_past', {item: item.id});
+      if (item !== this.current) return;
+      if (!told || told.error) { line.textContent = told?.error ?? 'The server does not answer. Try again.'; return; }
+      const words = (one) => one.kind === 'decision' ? `decided: ${this.inWords({kind: one.value.status, value: one.value})}`
+        : {box: 'drew the box again', skip: 'skipped'}[one.kind] ?? this.inWords(one);
+      list.replaceChildren(...told.said.map((one) => make('li', one.undone ? {class: 'vd-undone'} : {},
+        make('time', {datetime: one.at}, new Date(one.at).toLocaleString([], {dateStyle: 'short', timeStyle: 'medium'})),
+        make('b', {}, one.person), make('span', {}, words(one)), ...(one.undone ? [make('small', {}, 'undone')] : []))));
+      line.textContent = told.hidden ? 'Others have said something too. It is shown once you have answered.' : told.said.length ? '' : 'Nobody has said anything of this vehicle yet.';
     }
 
     async tellAgreement() {
@@ -362,7 +383,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     commands() {
       return {
         unsure: () => this.settle('unsure', 'unsure'), bad: () => this.settle('bad picture', 'bad picture'), box: () => this.box(),
-        add: () => this.current && this.add(), cancel: () => this.cancel(), back: () => this.back(), forth: () => this.forth(),
+        add: () => this.current && this.add(), past: () => this.current && this.past(), cancel: () => this.cancel(), back: () => this.back(), forth: () => this.forth(),
         ...Object.fromEntries(Array.from({length: LIKELY}, (_, place) => [`model${place}`, () => this.choose('model', place)])),
         ...Object.fromEntries(Array.from({length: MAKES}, (_, place) => [`make${place}`, () => this.choose('make', place)])),
       };
@@ -371,7 +392,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     meant(event, target) {
       const {key, code} = event, typed = this.input.value !== '';
       if (event.altKey) {
-        const commands = {KeyZ: 'undo', KeyY: 'redo', KeyX: 'bad', KeyB: 'box', KeyN: 'add', Digit1: 'make0', Digit2: 'make1', Digit3: 'make2'};
+        const commands = {KeyZ: 'undo', KeyY: 'redo', KeyX: 'bad', KeyB: 'box', KeyN: 'add', KeyH: 'past', Digit1: 'make0', Digit2: 'make1', Digit3: 'make2'};
         return commands[code] && this.once(event, commands[code]);
       }
       if (this.drawing) {
@@ -403,7 +424,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       this.svg.addEventListener('pointerdown', (event) => { if (this.drawing) this.drag(event); });
       this.form.addEventListener('submit', (event) => { event.preventDefault(); this.added(); });
       this.form.addEventListener('keydown', (event) => { if (event.key === 'Escape') { event.stopPropagation(); this.cancel(); } });
-      this.root.addEventListener('change', (event) => { if ('conflicts' in event.target.dataset) this.filter('conflicts', event.target.checked); });
+      this.root.addEventListener('change', (event) => { if ('decide' in event.target.dataset) this.filter('decide', event.target.value); });
       this.root.addEventListener('click', (event) => {
         const part = event.target.closest('[data-model], [data-make], [data-found], [data-add], [data-near], [data-opinion]');
         if (!part) return;

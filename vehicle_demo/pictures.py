@@ -1,4 +1,4 @@
-"""Pictures that people were asked about, each once, under the SHA-256 of its bytes."""
+"""Pictures kept for later, each once, under the SHA-256 of its bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from vehicle_demo.annotation.durable import write_whole
+from vehicle_demo.durable import write_whole
 
 
 @dataclass(frozen=True)
