@@ -167,7 +167,8 @@ def test_damage_there_is_counted_and_passed_over(tmp_path: Path, remote: FolderR
     synced(store, remote)
     whole = Store(tmp_path / "whole")
     assert synced(whole, remote).state().note.startswith("1 rows")
-    assert [row.name for row in contents(whole)] == [row.name for row in contents(store)]
+    # Not in this order: what was said in one millisecond comes by shards, whose names are drawn by lot.
+    assert {row.name for row in contents(whole)} == {row.name for row in contents(store)}
 
 
 def test_a_row_whose_item_is_nowhere_is_left_out(tmp_path: Path) -> None:

@@ -170,6 +170,26 @@ def test_what_was_corrected_is_looked_at_before_a_fit_asks(
     assert rescoring.look_ahead(services, last) == last
 
 
+def test_looking_ahead_makes_way_for_a_promotion(
+    services: Services, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in queued(services, 3):
+        answer(services, number)
+    looked, asked_of = rescoring.seen, []
+
+    def promoted(*asked: object) -> object:
+        asked_of.append(asked)
+        if len(asked_of) == 1:
+            services.versions().promote(version, "ada", BUILT_IN)
+        return looked(*asked)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(rescoring, "seen", promoted)
+    assert rescoring.look_ahead(services, 0) == 0
+    assert len(asked_of) == 1
+    assert rescoring.look_ahead(services, 0) == services.labels.store().last_event()
+    assert len(asked_of) == 4
+
+
 def test_a_promotion_in_between_begins_anew(services: Services, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = queued(services, 12)
     versions = services.versions()

@@ -64,7 +64,8 @@ def rescore(services: Services) -> bool:
 def look_ahead(services: Services, known: int) -> int:
     """Look at corrected vehicles, so that a fit finds their features; the number of the last event until then.
 
-    Nothing is done where that is still the one `known` from the time before.
+    Nothing is done where that is still the one `known` from the time before. Once other heads are promoted the queue
+    comes first: the answer is `known`, and the rest is looked at the next time.
 
     Raises:
         StoreError, CheckpointError: what was looked at until then is kept.
@@ -76,6 +77,8 @@ def look_ahead(services: Services, known: int) -> int:
     recognizer = services.recognizer()
     cache = Cache.beside(services.versions().folder, recognizer.checkpoint)
     for one in corrections(store):
+        if _answering(services) != recognizer.checkpoint.heads_version:
+            return known
         began = time.monotonic()
         try:
             seen(recognizer, cache, one.item.picture, Box(*one.box), store.pictures.path(one.item.picture).read_bytes())
