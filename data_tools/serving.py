@@ -51,35 +51,35 @@ def served_app(
         RuntimeError: the process ended or gave no page in time; the message has its last output.
     """
     port = port or _free_port()
-    kept = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-    environment = {
-        **os.environ,
-        "GRADIO_SERVER_NAME": "127.0.0.1",
-        "GRADIO_SERVER_PORT": str(port),
-        "VEHICLE_DEMO_HOME": str(home or kept.name),
-    }
-    if checkpoint:
-        environment["VEHICLE_DEMO_CHECKPOINT"] = checkpoint
-    began = time.monotonic()
-    child = subprocess.Popen(
-        [sys.executable, "app.py"], cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
     url = f"http://127.0.0.1:{port}/"
-    try:
-        while not _answers(url):
-            if child.poll() is not None or time.monotonic() - began > wait_s:
-                child.kill()
-                raise RuntimeError(f"The app did not start: {child.communicate()[1].decode()[-1000:]}")
-            time.sleep(0.1)
-        yield ServedApp(url, psutil.Process(child.pid), time.monotonic() - began)
-    finally:
-        child.terminate()
+    # What it says goes to a file and no pipe: nobody reads along, and before a full pipe the app would stand still.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as kept, tempfile.TemporaryFile() as said:
+        environment = {
+            **os.environ,
+            "GRADIO_SERVER_NAME": "127.0.0.1",
+            "GRADIO_SERVER_PORT": str(port),
+            "VEHICLE_DEMO_HOME": str(home or kept),
+        }
+        if checkpoint:
+            environment["VEHICLE_DEMO_CHECKPOINT"] = checkpoint
+        began = time.monotonic()
+        child = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=said
+        )
         try:
-            child.wait(10)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-        kept.cleanup()
+            while not _answers(url):
+                if child.poll() is not None or time.monotonic() - began > wait_s:
+                    said.seek(0)
+                    raise RuntimeError(f"The app did not start: {said.read().decode()[-1000:]}")
+                time.sleep(0.1)
+            yield ServedApp(url, psutil.Process(child.pid), time.monotonic() - began)
+        finally:
+            child.terminate()
+            try:
+                child.wait(10)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
 
 
 def _free_port() -> int:
