@@ -10,8 +10,8 @@ from threading import Event
 import pytest
 
 from tests.retraining.drawn_heads import ABOUT, heads
-from tests.retraining.small import write_retrainable
 from tests.ui.conftest import jpeg
+from tests.ui.retrainable import new_app
 from vehicle_demo.annotation.items import VehicleItem
 from vehicle_demo.annotation.store import ANSWER, BOX, Said
 from vehicle_demo.recognition import Recognizer
@@ -20,7 +20,7 @@ from vehicle_demo.retraining.features import Cache, described
 from vehicle_demo.retraining.versions import BUILT_IN
 from vehicle_demo.ui import rescoring
 from vehicle_demo.ui.intake import new_vehicles
-from vehicle_demo.ui.services import Services, find_services
+from vehicle_demo.ui.services import Services
 
 WAIT_S = 60
 TRUTH = {"type": "type a", "make": "make b", "model": "model c"}
@@ -28,8 +28,7 @@ TRUTH = {"type": "type a", "make": "make b", "model": "model c"}
 
 @pytest.fixture
 def services(tmp_path: Path) -> Services:
-    write_retrainable(tmp_path / "checkpoints" / "nano")
-    return find_services(tmp_path / "checkpoints", tmp_path, tmp_path / "home")
+    return new_app(tmp_path)
 
 
 @pytest.fixture

@@ -8,10 +8,8 @@ import re
 import threading
 import time
 import zipfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,7 @@ from PIL import Image
 from tests.annotation.drawn_vehicles import new_vehicle
 from tests.retraining.clusters import shown
 from tests.retraining.drawn_heads import ABOUT, heads
-from tests.retraining.small import write_retrainable
+from tests.ui.retrainable import VISITOR, Ask, asking, new_app, opened
 from vehicle_demo.annotation.store import ANSWER, Said
 from vehicle_demo.retraining.compare import compare
 from vehicle_demo.retraining.job import Job, Point
@@ -31,29 +29,20 @@ from vehicle_demo.ui import retrain
 from vehicle_demo.ui.comparison import curve_svg, run_html
 from vehicle_demo.ui.people import Standing
 from vehicle_demo.ui.retrain import served
-from vehicle_demo.ui.services import Services, find_services
+from vehicle_demo.ui.services import Services
 
-VISITOR = SimpleNamespace(scope={})
 GREY = Image.new("RGB", (200, 100), (90, 90, 90))
 WAIT_S = 300
-Ask = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
 def services(tmp_path: Path) -> Services:
-    write_retrainable(tmp_path / "checkpoints" / "nano")
-    return find_services(tmp_path / "checkpoints", tmp_path, tmp_path / "home")
+    return new_app(tmp_path)
 
 
 @pytest.fixture
 def ask(services: Services) -> Ask:
-    look, do, _ = served(services)
-
-    def told(action: str, **more: Any) -> dict[str, Any]:
-        found = look(more, VISITOR) if action == "look" else do({"action": action, **more}, VISITOR)
-        return {**found, **found["parts"]}
-
-    return told
+    return asking(services)
 
 
 @pytest.fixture
@@ -247,7 +236,7 @@ def test_a_version_can_be_downloaded_and_pushed(
     assert "There are no heads" in file({"version": "../secret"}, VISITOR)["says"]
 
     monkeypatch.setenv("VEHICLE_DEMO_MODEL", str(tmp_path / "far"))
-    look, do, file = served(find_services(tmp_path / "checkpoints", tmp_path, tmp_path / "home"))
+    look, do, file = served(opened(tmp_path))
     assert f"Push to {tmp_path / 'far'}" in look({}, VISITOR)["parts"]["timeline"]
     assert do(sent, VISITOR)["says"] == f"{version} is in {tmp_path / 'far'}."
     assert list((tmp_path / "far").glob(f"*/{version}/heads.safetensors"))

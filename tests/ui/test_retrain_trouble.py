@@ -6,7 +6,6 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,13 @@ import pytest
 from PIL import Image
 
 from tests.retraining.drawn_heads import ABOUT, heads
-from tests.retraining.small import write_retrainable
-from tests.ui.test_retrain import VISITOR, WAIT_S, say, words
+from tests.ui.retrainable import asking, new_app, opened
+from tests.ui.test_retrain import WAIT_S, say, words
 from vehicle_demo.retraining.job import Job
 from vehicle_demo.retraining.versions import BUILT_IN
-from vehicle_demo.ui.retrain import served
-from vehicle_demo.ui.services import Services, find_services
+from vehicle_demo.ui.services import Services
 
 GREY = Image.new("RGB", (200, 100), (90, 90, 90))
-Ask = Callable[..., dict[str, Any]]
 # Put before a child's own start: nothing that it writes reaches the disk.
 _FULL = "import errno, os\ndef full(_): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\nos.fsync = full\n"
 
@@ -32,27 +29,11 @@ _FULL = "import errno, os\ndef full(_): raise OSError(errno.ENOSPC, os.strerror(
 @pytest.fixture
 def services(tmp_path: Path) -> Services:
     """An app that answers by its second version; the first one answered before."""
-    write_retrainable(tmp_path / "checkpoints" / "nano")
-    services = opened(tmp_path)
+    services = new_app(tmp_path)
     versions = services.versions()
     for seed, seen in ((1, BUILT_IN), (2, "")):
         versions.promote(versions.add(heads(seed), ABOUT).name, "ada", seen or versions.state().answering)
     return services
-
-
-def opened(folder: Path) -> Services:
-    """The app started anew."""
-    return find_services(folder / "checkpoints", folder, folder / "home")
-
-
-def asking(services: Services) -> Ask:
-    look, do, _ = served(services)
-
-    def told(action: str, **more: Any) -> dict[str, Any]:
-        found = look(more, VISITOR) if action == "look" else do({"action": action, **more}, VISITOR)
-        return {**found, **found["parts"]}
-
-    return told
 
 
 def answer(services: Services) -> dict[str, Any]:

@@ -125,6 +125,11 @@ class Checkpoint:
     reader: str = ""
     corners: str = ""
 
+    @property
+    def title(self) -> str:
+        """Name and version, as everything that the checkpoint answered keeps them."""
+        return f"{self.name} {self.version}".strip()
+
     def graph_path(self, precision: str) -> Path:
         """The ONNX file of a precision (`fp32`, `int8`).
 

@@ -14,7 +14,6 @@ from vehicle_demo.recognition.checkpoint import Checkpoint
 from vehicle_demo.recognition.heads import Heads
 from vehicle_demo.recognition.recognizer import rank
 from vehicle_demo.retraining.features import Cache, seen
-from vehicle_demo.retraining.versions import checkpoint_title
 
 # So few that visitors seldom wait for them.
 _BATCH = 8
@@ -32,8 +31,7 @@ def named_again(store: Store, recognizer: Recognizer, heads: Heads, cache: Cache
         StoreError: the labels cannot be read.
     """
     checkpoint, last = heads.described(recognizer.checkpoint), 0
-    title = checkpoint_title(checkpoint)
-    while items := outdated(store, title, heads.version, last, _BATCH):
+    while items := outdated(store, checkpoint.title, heads.version, last, _BATCH):
         last = items[-1].id
         yield list(_named(store, items, recognizer, checkpoint, heads, cache))
 

@@ -16,7 +16,7 @@ from vehicle_demo.retraining.compare import Comparison, compare
 from vehicle_demo.retraining.corrections import read_corrections
 from vehicle_demo.retraining.settings import Wishes
 from vehicle_demo.retraining.shipped import RetrainError, built_in_heads, read_bank
-from vehicle_demo.retraining.versions import About, Version, Versions, checkpoint_title, folder_of
+from vehicle_demo.retraining.versions import About, Version, Versions, folder_of
 
 Stage = Literal["looking", "learning", "comparing"]
 
@@ -42,7 +42,7 @@ class Step:
 def versions_of(home: Path, recognizer: Recognizer) -> Versions:
     """The versions of a recogniser's heads in this home."""
     checkpoint = recognizer.checkpoint
-    return Versions(folder_of(home, checkpoint), checkpoint_title(checkpoint), recognizer.features)
+    return Versions(folder_of(home, checkpoint), checkpoint.title, recognizer.features)
 
 
 def retrain(

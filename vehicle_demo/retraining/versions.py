@@ -392,14 +392,9 @@ class Versions:
         return ", ".join([*self.names(), BUILT_IN])
 
 
-def checkpoint_title(checkpoint: Checkpoint) -> str:
-    """Name and version of a checkpoint, as its versions keep them."""
-    return f"{checkpoint.name} {checkpoint.version}".strip()
-
-
 def folder_of(home: Path, checkpoint: Checkpoint) -> Path:
     """Where the versions of a checkpoint are kept."""
-    return home / "heads" / re.sub(r"[^\w.-]+", "-", checkpoint_title(checkpoint))
+    return home / "heads" / re.sub(r"[^\w.-]+", "-", checkpoint.title)
 
 
 def _write(path: Path, content: bytes) -> None:

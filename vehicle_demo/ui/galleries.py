@@ -118,4 +118,4 @@ class Galleries:
 
 def _version(recognizer: Recognizer) -> str:
     checkpoint = recognizer.checkpoint
-    return f"{checkpoint.name} {checkpoint.version} {recognizer.graph.path.stem}"
+    return f"{checkpoint.title} {recognizer.graph.path.stem}"

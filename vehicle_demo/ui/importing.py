@@ -18,7 +18,6 @@ from vehicle_demo.gallery.building import Progress
 from vehicle_demo.gallery.gallery import Gallery, GalleryError
 from vehicle_demo.gallery.sources import Source, open_files
 from vehicle_demo.recognition import CheckpointError, ImageError, Recognizer, Vehicle, open_image
-from vehicle_demo.retraining.versions import checkpoint_title
 from vehicle_demo.ui.cards import message_html
 from vehicle_demo.ui.filling import files_field, said_html
 from vehicle_demo.ui.intake import new_vehicles, unsure
@@ -126,7 +125,7 @@ def take_in(
     progress = Progress(source.total)
     left = source.entries()
     store, checkpoint = labels.store(), recognizer.checkpoint
-    how = " ".join((checkpoint_title(checkpoint), checkpoint.heads_version, "all" if everything else "unsure"))
+    how = " ".join((checkpoint.title, checkpoint.heads_version, "all" if everything else "unsure"))
     while entries := list(islice(left, _BATCH)):
         contents: dict[str, bytes] = {}
         images: list[Image.Image] = []

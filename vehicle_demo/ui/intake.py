@@ -67,11 +67,18 @@ def new_vehicles(
         gallery: whose vehicles are asked for neighbours; those of other pictures count whose model somebody has told.
     """
     checkpoint = recognizer.checkpoint
-    name = f"{checkpoint.name} {checkpoint.version}".strip()
     opinions = opinions_wanted(content, second_opinions())
     pictures = [hashlib.sha256(content).hexdigest()] * len(vehicles)
     return [
-        NewVehicle(content, vehicle, urgency_of(vehicle, near), name, checkpoint.heads_version, source[:100], opinions)
+        NewVehicle(
+            content,
+            vehicle,
+            urgency_of(vehicle, near),
+            checkpoint.title,
+            checkpoint.heads_version,
+            source[:100],
+            opinions,
+        )
         for vehicle, near in zip(vehicles, neighbours(recognizer, vehicles, pictures, gallery), strict=True)
     ]
 

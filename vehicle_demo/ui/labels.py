@@ -154,8 +154,7 @@ def _item(
     source: str,
 ) -> NewItem:
     checkpoint = recognizer.checkpoint
-    name = f"{checkpoint.name} {checkpoint.version}".strip()
-    return NewItem(content, corners, around, reading, name, checkpoint.heads_version, source)
+    return NewItem(content, corners, around, reading, checkpoint.title, checkpoint.heads_version, source)
 
 
 def _usual_place(vehicle: Box) -> Box:

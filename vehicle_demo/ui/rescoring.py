@@ -20,7 +20,6 @@ from vehicle_demo.recognition.results import Box
 from vehicle_demo.retraining.features import Cache, seen
 from vehicle_demo.retraining.rescoring import named_again
 from vehicle_demo.retraining.shipped import RetrainError
-from vehicle_demo.retraining.versions import checkpoint_title
 from vehicle_demo.ui.intake import neighbours
 from vehicle_demo.ui.services import Services
 
@@ -91,7 +90,7 @@ def look_ahead(services: Services, known: int) -> int:
 def count_waiting(services: Services) -> int:
     """How many vehicles wait under a prediction of other heads than those that answer now. Raises StoreError."""
     checkpoint = services.recognizer().checkpoint
-    return count_outdated(services.labels.store(), checkpoint_title(checkpoint), _answering(services))
+    return count_outdated(services.labels.store(), checkpoint.title, _answering(services))
 
 
 def _follow(services: Services, ends: Event) -> None:
