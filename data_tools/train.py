@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> None:
     model = VehicleDINO(replace(PRESETS[config.preset], **sizes), pretrained=config.pretrained_backbone)
     if config.start is not None:
         start_from(model, load(read_from_git(config.start)))
+    model.attributes.imply(data.implied["type"], data.implied["make"])
     accelerator.print(describe_size(model), f"on {accelerator.num_processes} x {accelerator.device.type}", flush=True)
     if accelerator.is_main_process:
         args.run.mkdir(parents=True, exist_ok=True)

@@ -13,8 +13,8 @@ from torch import Tensor
 from data_tools.readers import parquet
 from data_tools.readers.picture import Picture
 from data_tools.training.augment import blur_some, change_light, crop, erase_some, mix, normalise
-from data_tools.training.labels import CATEGORY_OF_TYPE, labels_of, number_of, plate_slots
-from data_tools.training.pictures import Pairs, PictureArray, scene_pictures, training_pictures
+from data_tools.training.labels import CATEGORY_OF_TYPE, implied_by_models, labels_of, number_of, plate_slots
+from data_tools.training.pictures import Pairs, PictureArray, boxed_vehicles, scene_pictures, training_pictures
 from data_tools.training.teacher import FEATURE_SIZE, FeatureTeacher, StandardisedTeacher
 from vehicle_demo.models.losses import TargetKinds
 
@@ -33,9 +33,10 @@ class Mixture:
     """How many pictures of each kind a training batch has.
 
     `mosaics` of the scenes are put together from four; `pairs` are two rear views each of one vehicle, by two cameras
-    where two saw it, and `drawn_pairs` two close-ups of one in rendered frames. `mixed` of the vehicles are mixed with
-    each other, and the feature teacher, where there is one, answers for `taught` of them, the unmixed first, and for as
-    many rear views as that leaves.
+    where two saw it, and `drawn_pairs` two close-ups of one in rendered frames. `boxed` are cut out of scenes in which
+    the body type is all that is known of them. `mixed` of the vehicles are mixed with each other, and the feature
+    teacher, where there is one, answers for `taught` of them, the unmixed first, and for as many rear views as that
+    leaves.
     """
 
     scenes: int
@@ -45,6 +46,7 @@ class Mixture:
     plates: int
     pairs: int = 0
     drawn_pairs: int = 0
+    boxed: int = 0
     mixed: int = 0
     taught: int = 0
 
@@ -101,6 +103,8 @@ class TrainingData:
             raise ValueError("cars196.parquet was made from Stanford Cars, its validation part too: give one of them.")
         drawn = [picture for folder in folders for picture in parquet.read_drawn_vehicles(folder, "train")]
         self.labels = labels_of([*vehicles, *rear_views], drawn)
+        named = [*vehicles, *rear_views, *drawn]
+        self.implied = {task: implied_by_models(self.labels, named, task) for task in ("type", "make")}
         self.kinds = TargetKinds(self.labels.categories)
         self.scenes = PictureArray(scene_pictures(folders), SCENE_SIDE, cache, "scenes")
         often = [_ROAD_SHARE if picture.source in _ROADS else 1 for picture in self.scenes.pictures]
@@ -109,6 +113,7 @@ class TrainingData:
         self.rear_views = PictureArray(rear_views, VEHICLE_SIDE, cache, "rear-views")
         self.pairs = Pairs(self.rear_views)
         self.drawn_pairs = Pairs(PictureArray(drawn, VEHICLE_SIDE, cache, "drawn-vehicles"))
+        self.boxed = PictureArray(boxed_vehicles(folders, self.labels.types), VEHICLE_SIDE, cache, "boxed")
         self.plates = PictureArray(training_pictures(folders, "plate_crops"), PLATE_SIDE, cache, "plates")
         teachers = [parquet.read_reid_teacher(folder) for folder in folders]
         self._teacher = {key: torch.tensor(value) for teacher in teachers for key, value in teacher.items()}
@@ -124,7 +129,7 @@ class TrainingData:
         Raises:
             FileNotFoundError: nothing is left of it.
         """
-        arrays = ("scenes", "vehicles", "rear_views", "pairs", "drawn_pairs", "plates")
+        arrays = ("scenes", "vehicles", "rear_views", "pairs", "drawn_pairs", "boxed", "plates")
         held = {name: bool(len(getattr(self, name))) for name in arrays}
         held["mosaics"] = held["scenes"] and held["vehicles"]
         held |= dict.fromkeys(("mixed", "taught"), held["vehicles"])
@@ -148,12 +153,14 @@ class TrainingData:
             pictures += [array.pictures[row] for row in rows]
             vehicles += identities
         batch = torch.cat(images)
-        labels = self._labels(pictures) | {"vehicle": torch.tensor(vehicles)}
+        labels = self._labels(pictures)
+        labels["vehicle"] = torch.tensor(vehicles)
         labels |= {"other": torch.arange(len(batch)), "own": torch.ones(len(batch))}
         some = slice(first_mixed, last_mixed)
         batch[some], other, own = mix(batch[some], rng)
         labels["other"][some], labels["own"][some] = torch.from_numpy(other + first_mixed), torch.from_numpy(own)
         labels["teacher"][some] = 0  # of no one vehicle any more
+        labels["vehicle"][some] = -1
         labels["feature"] = torch.zeros(len(batch), FEATURE_SIZE)
         if self._features is not None:
             taught = slice(len(scenes), min(len(scenes) + mixture.taught, len(batch) - mixture.plates))
@@ -166,12 +173,25 @@ class TrainingData:
     def _close_ups(
         self, rng: np.random.Generator, mixture: Mixture
     ) -> Iterator[tuple[PictureArray, np.ndarray, list[int], float]]:
-        """By kind, plates last: the array, rows of it, the vehicle on each or -1, and the least share to be seen."""
-        numbered = 0
-        singles = (self.vehicles, mixture.vehicles, 0.45), (self.rear_views, mixture.rear_views, 0.6)
+        """By kind, plates last: the array, rows of it, whom each shows or -1, and the least share to be seen.
+
+        Pictures of one model show the same (an embedding tells models apart first), and so do those of one vehicle
+        where vehicles are known; what was cut out of scenes is unlike all others.
+        """
+        numbered = len(self.labels.models)
+        singles = (
+            (self.vehicles, mixture.vehicles, 0.45),
+            (self.rear_views, mixture.rear_views, 0.6),
+            (self.boxed, mixture.boxed, 0.6),
+        )
         for array, count, least in singles:
             if count:
-                yield array, rng.integers(len(array), size=count), [-1] * count, least
+                rows = rng.integers(len(array), size=count)
+                shown = [number_of(self.labels.models, array.pictures[row].model) for row in rows]
+                if array is self.boxed:
+                    shown = [numbered + int(row) for row in rows]
+                yield array, rows, shown, least
+        numbered += len(self.boxed)
         for pairs, count in ((self.pairs, mixture.pairs), (self.drawn_pairs, mixture.drawn_pairs)):
             if count:
                 rows, vehicles = pairs.drawn(rng, count)

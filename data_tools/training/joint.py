@@ -45,9 +45,10 @@ class JointLosses(Losses):
         # Weights of the parts are set here, once, not also by the criterion.
         self.detection.weight_dict = dict.fromkeys(self.detection.weight_dict, 1.0)
 
-    def backbone(self) -> nn.Module:
+    def backbones(self) -> list[nn.Module]:
         """The network's own."""
-        return self.model.backbone
+        own = self.model
+        return [one for one in (own.backbone, own.attribute_backbone) if one is not None]
 
     def forward(self, batch: Any) -> dict[str, Tensor]:
         """batch: `data.Batch` -> weighted losses by task."""

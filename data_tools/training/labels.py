@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from data_tools.readers.picture import Picture
@@ -53,6 +53,16 @@ def labels_of(vehicles: Sequence[Picture], drawn: Sequence[Picture] = ()) -> Lab
         colours=_names([*vehicles, *drawn], "colour"),
         drawn=drawn_makes + drawn_models,
     )
+
+
+def implied_by_models(labels: Labels, pictures: Iterable[Picture], task: str) -> list[int]:
+    """The number of the type (or make) that each model's pictures have, -1 where they have none or several."""
+    seen: dict[str, set[int]] = {}
+    for picture in pictures:
+        if picture.model:
+            number = number_of(getattr(labels, f"{task}s"), getattr(picture, task))
+            seen.setdefault(picture.model, set()).add(number)
+    return [seen[name].pop() if len(seen.get(name, ())) == 1 else -1 for name in labels.models]
 
 
 def number_of(names: tuple[str, ...], name: str | None) -> int:

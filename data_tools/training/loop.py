@@ -55,9 +55,9 @@ class Losses(nn.Module):
         """Raises nothing of its own; a loss that does not apply to the batch is left out."""
         raise NotImplementedError
 
-    def backbone(self) -> nn.Module | None:
-        """The timm model among what is trained, if any: `Schedule.layer_decay` is for its blocks."""
-        return None
+    def backbones(self) -> list[nn.Module]:
+        """The timm models among what is trained: `Schedule.layer_decay` is for their blocks."""
+        return []
 
 
 def make_accelerator(cpu: bool = False) -> Accelerator:
@@ -149,10 +149,9 @@ def save_atomically(value: Any, path: Path) -> None:
 
 def parameter_groups(losses: Losses, schedule: Schedule) -> list[dict[str, Any]]:
     """What is trained, grouped by weight decay (none for lone vectors: biases, scales) and by `lr_scale`."""
-    backbone = losses.backbone()
-    groups = []
-    if backbone is not None:
-        groups = param_groups_layer_decay(backbone, schedule.weight_decay, layer_decay=schedule.layer_decay)
+    groups: list[dict[str, Any]] = []
+    for backbone in losses.backbones():
+        groups += param_groups_layer_decay(backbone, schedule.weight_decay, layer_decay=schedule.layer_decay)
     taken = {id(parameter) for group in groups for parameter in group["params"]}
     others = [p for p in losses.parameters() if p.requires_grad and id(p) not in taken]
     return [

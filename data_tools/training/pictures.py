@@ -20,6 +20,8 @@ from vehicle_demo.recognition.boxes import overlaps, to_corners
 
 # A teacher's box that covers less than this of a labelled one is of another vehicle.
 _ANOTHER = 0.4
+# Of a scene's side; what is smaller shows too little of a body type.
+_LEAST_SHARE = 0.06
 
 
 class PictureArray:
@@ -85,6 +87,22 @@ def scene_pictures(folders: Sequence[Path]) -> Iterator[Picture]:
             for picture in registry.read(folder, name, "train"):
                 yield _with_vehicles(picture, pseudo) if pseudo else picture
         yield from registry.read(folder, "drawn", "train")
+
+
+def boxed_vehicles(folders: Sequence[Path], types: Sequence[str]) -> Iterator[Picture]:
+    """Cut out of the training scenes of all folders: vehicles whose category is one of these body types."""
+    for folder in folders:
+        for picture in registry.read(folder, "detection", "train"):
+            for number, box in enumerate(picture.boxes):
+                if box.label in types and min(box.box[2:]) >= _LEAST_SHARE:
+                    yield replace(
+                        picture,
+                        path=f"{picture.path}#{number}",
+                        boxes=(),
+                        labelled_kinds=frozenset(),
+                        type=box.label,
+                        window=box.box,
+                    )
 
 
 def _with_vehicles(picture: Picture, pseudo: dict[str, tuple[LabelledBox, ...]]) -> Picture:

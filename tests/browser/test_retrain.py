@@ -16,7 +16,6 @@ from tests.browser.conftest import PHONE, WAIT
 from tests.retraining.clusters import shown
 from vehicle_demo.annotation.store import ANSWER, Said, Store
 from vehicle_demo.recognition import Recognizer
-from vehicle_demo.recognition.heads import Head
 from vehicle_demo.retraining.compare import compare
 from vehicle_demo.retraining.retrain import versions_of
 from vehicle_demo.retraining.shipped import built_in_heads, read_bank
@@ -41,7 +40,7 @@ def versions(app: ServedApp, home: Path) -> Iterator[Versions]:
         moved = {}
         for task, head in own.items():
             noise = draw.normal(scale=0.02, size=head.weight.shape).astype(np.float32)
-            moved[task] = Head(head.names, head.weight + noise, head.bias)
+            moved[task] = replace(head, weight=head.weight + noise)
         aside = bank.replay.where(np.arange(100))
         comparison = compare(own, replace(own, heads=moved), bank.holdout, aside, shown(aside))
         found.add(moved, About(BUILT_IN, "", {}, comparison.to_dict(), "ada"))

@@ -88,18 +88,21 @@ def test_mixing_shows_as_much_of_each_picture_as_it_says() -> None:
     assert 0 < sum(by_patch) < 16  # some have a patch of the other, some are blended all over
 
 
-def test_vehicles_alone_teach_backbone_and_heads_only(data: TrainingData) -> None:
+@pytest.mark.parametrize("second", ["", "mobilenetv4_conv_small"])
+def test_vehicles_alone_teach_a_backbone_and_heads_only(data: TrainingData, second: str) -> None:
+    """What finds vehicles and plates stays as it is where attributes have a backbone of their own."""
     batch = data.batch_at(0, Mixture(scenes=0, mosaics=0, vehicles=4, rear_views=2, plates=0), [64])
-    losses = JointLosses(VehicleDINO(replace(PRESETS["nano"], types=6, makes=2, models=3)), data.kinds)
+    config = replace(PRESETS["nano"], types=6, makes=2, models=3, attribute_backbone=second)
+    losses = JointLosses(VehicleDINO(config), data.kinds)
     parts = losses(batch)
-    assert set(parts) == {"type", "make", "model", "reid"}
+    assert set(parts) == {"type", "make", "model", "reid", "identity"}
     torch.stack(list(parts.values())).sum().backward()
     taught = {name.split(".")[1] for name, value in losses.named_parameters() if value.grad is not None}
-    assert taught == {"backbone", "attributes"}
+    assert taught == {"attribute_backbone" if second else "backbone", "attributes"}
 
 
 def test_a_pretrained_backbone_learns_slower_towards_its_first_block(data: TrainingData) -> None:
-    small = replace(PRESETS["nano"], backbone="vit_tiny_patch16_224", image_size=64, lora_rank=2)
+    small = replace(PRESETS["nano"], backbone="vit_tiny_patch16_224", attribute_backbone="", image_size=64, lora_rank=2)
     losses = JointLosses(VehicleDINO(small), data.kinds)
     groups = parameter_groups(losses, Schedule(steps=1, learning_rate=1e-3, layer_decay=0.5))
     shares = {id(parameter): group["lr_scale"] for group in groups for parameter in group["params"]}
@@ -179,7 +182,8 @@ def test_pairs_are_two_views_of_one_vehicle_by_two_cameras(tmp_path: Path) -> No
     batch = data.batch_at(0, Mixture(scenes=0, mosaics=0, vehicles=2, rear_views=3, plates=0, pairs=4), [64])
     assert batch.images.shape == (2 + 3 + 8, 3, 64, 64)
     vehicles = batch.labels["vehicle"]
-    assert (vehicles[:5] == -1).all() and (vehicles[5:] >= 0).all() and torch.equal(vehicles[5::2], vehicles[6::2])
+    assert torch.equal(vehicles[:2], batch.labels["model"][:2]) and (vehicles[2:5] == -1).all()
+    assert (vehicles[5:] >= len(data.labels.models)).all() and torch.equal(vehicles[5::2], vehicles[6::2])
     rows, _ = data.pairs.drawn(np.random.default_rng(0), 20)
     views = [(data.rear_views.pictures[row].vehicle_id, data.rear_views.pictures[row].camera_id) for row in rows]
     assert all(a[0] == b[0] and a[1] != b[1] for a, b in zip(views[::2], views[1::2], strict=True))
@@ -223,8 +227,28 @@ def test_a_network_that_learns_more_names_keeps_what_it_knows_of_the_others() ->
     pictures = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         torch.testing.assert_close(more(pictures)["models"][..., :3], few(pictures)["models"])
-    with pytest.raises(RuntimeError, match="size mismatch"):
+    with pytest.raises(RuntimeError, match="another kind of network; differing: neck"):
         start_from(more, VehicleDINO(replace(small, width=64)).state_dict())
+
+
+def test_an_attribute_backbone_starts_as_the_only_one_was(data: TrainingData) -> None:
+    small = replace(PRESETS["nano"], image_size=64, width=32, feed_forward=64, queries=30, decoder_layers=1)
+    alone = VehicleDINO(replace(small, attribute_backbone="")).eval()
+    both = VehicleDINO(replace(small, attribute_channels=1280)).eval()
+    start_from(both, alone.state_dict())
+    pictures = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(both.encode(pictures).pooled, alone.encode(pictures).pooled)
+        torch.testing.assert_close(both(pictures)["det_boxes"], alone(pictures)["det_boxes"])
+
+
+def test_a_models_name_says_its_make_and_type(data: TrainingData) -> None:
+    labels = data.labels
+    for task, names in (("type", labels.types), ("make", labels.makes)):
+        assert len(data.implied[task]) == len(labels.models)
+        for picture in data.vehicles.pictures:
+            number = data.implied[task][labels.models.index(picture.model or "")]
+            assert names[number] == getattr(picture, task)
 
 
 def test_what_the_data_lack_is_left_out_and_names_are_needed(tmp_path: Path) -> None:

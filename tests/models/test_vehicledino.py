@@ -15,15 +15,17 @@ from scipy.optimize import linear_sum_assignment
 from data_tools.export import calibration_pictures, export_graph, export_preset, quantise
 from data_tools.pictures import windows
 from tests.data_tools.files import write_cars, write_scenes
+from vehicle_demo.models.heads import AttributeHeads
 from vehicle_demo.models.vehicledino import PRESETS, VehicleDINO, VehicleDINOConfig
 from vehicle_demo.recognition import Recognizer
 from vehicle_demo.recognition.boxes import overlaps, to_corners
+from vehicle_demo.recognition.heads import TENSORS, Head, Heads
 
 CHECKPOINT = Path(__file__).parents[2] / "checkpoints" / "vehicledino-nano"
 TINY_VIT = replace(
     PRESETS["base"], backbone="vit_tiny_patch16_224", image_size=64, width=32, feed_forward=64, lora_rank=4
 )
-SMALL_NANO = replace(PRESETS["nano"], image_size=64, width=32, feed_forward=64, lora_rank=4)
+SMALL_NANO = replace(PRESETS["nano"], attribute_backbone="", image_size=64, width=32, feed_forward=64, lora_rank=4)
 
 
 def test_config_refuses_unknown_keys() -> None:
@@ -51,6 +53,26 @@ def test_lora_trains_adapters_only_and_merges_without_a_change(config: VehicleDI
         name: p.shape for name, p in plain.named_parameters()
     }
     torch.testing.assert_close(before, after, atol=1e-4, rtol=1e-4)
+
+
+def test_types_and_makes_are_what_their_models_are_and_what_heads_say() -> None:
+    """In torch as in the heads that answer without it."""
+    torch.manual_seed(0)
+    own = AttributeHeads(0, 8, features=6, types=3, makes=4, models=5, colours=0, embedding=4).eval()
+    own.imply([0, 0, 1, -1, 2], [3, 2, 2, 1, -1])
+    with torch.no_grad():
+        said = own(torch.zeros(7, 0), torch.randn(7, 8))
+    layers = {"type": own.types, "make": own.makes, "model": own.models}
+    heads = {
+        task: Head(
+            tuple("abcde"[: layer.out_features]), layer.weight.detach().numpy(), layer.bias.detach().numpy(), 1.0,
+            getattr(own, f"{task}_of_model").numpy() if task != "model" else None,
+        )
+        for task, layer in layers.items()
+    }  # fmt: skip
+    logits = Heads("v1", heads).logits(said["attribute_features"].numpy())
+    for task, tensor in TENSORS.items():
+        np.testing.assert_allclose(logits[task], said[tensor].numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_shipped_graph_says_what_the_trained_weights_say(tmp_path: Path) -> None:

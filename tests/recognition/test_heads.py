@@ -43,7 +43,7 @@ def test_a_heads_temperature_takes_the_place_of_the_checkpoints(tmp_path: Path) 
     drawn = heads(1)
     warm = {**drawn, "model": replace(drawn["model"], temperature=2.0)}
     plain, warmer = (own.with_heads(Heads("v1-abcdef", one)) for one in (drawn, warm))
-    logits = drawn["model"].logits(np.ones((1, 32), np.float32))[0]
+    logits = drawn["model"].own_logits(np.ones((1, 32), np.float32))[0]
     for recognizer, heat in ((plain, 1.0), (warmer, 2.0)):
         best = recognizer.recognize(GREY).vehicles[0].model[0]
         assert best.score == pytest.approx(float(softmax(logits, heat).max()))
@@ -65,8 +65,28 @@ def test_taking_them_away_gives_the_old_answers_to_the_last_bit(recognizer: Reco
 def test_a_rows_logits_do_not_depend_on_the_other_rows() -> None:
     features = np.random.default_rng(0).normal(size=(5, 32)).astype(np.float32)
     head = heads(0)["model"]
-    np.testing.assert_array_equal(head.logits(features)[3:4], head.logits(features[3:4]))
-    np.testing.assert_allclose(head.logits(features), features @ head.weight.T + head.bias, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(head.own_logits(features)[3:4], head.own_logits(features[3:4]))
+    np.testing.assert_allclose(head.own_logits(features), features @ head.weight.T + head.bias, rtol=1e-4, atol=1e-5)
+
+
+def test_what_models_imply_is_added_to_what_a_head_says_itself() -> None:
+    """Worked by hand: two models of 0.6 and 0.1 are of make b, one of 0.3 is of make a, none is of make c."""
+    weight, bias = np.zeros((3, 2), np.float32), np.zeros(3, np.float32)
+    model = Head(("b1", "b2", "a1"), weight, np.log(np.array([0.6, 0.1, 0.3], np.float32)))
+    make = Head(("a", "b", "c"), weight, bias, of_model=np.array([1, 1, 0]))
+    of_none = Head(("x", "y", "z"), weight, bias, of_model=np.array([-1, -1, -1]))
+    logits = Heads("v1", {"type": of_none, "make": make, "model": model}).logits(np.ones((2, 2), np.float32))
+    np.testing.assert_allclose(np.exp(logits["make"]), [[0.31, 0.71, 0.01]] * 2, rtol=1e-5)
+    np.testing.assert_allclose(logits["type"], np.full((2, 3), np.log(0.01)), rtol=1e-5)
+    np.testing.assert_array_equal(logits["model"], model.own_logits(np.ones((2, 2), np.float32)))
+
+
+@pytest.mark.parametrize("of_model", [np.array([0, 1]), np.array([0, 1, 2])])
+def test_implied_names_that_are_not_there_are_refused(of_model: np.ndarray) -> None:
+    blank = {count: (np.zeros((count, 2), np.float32), np.zeros(count, np.float32)) for count in (2, 3)}
+    make = Head(("a", "b"), *blank[2], of_model=of_model)
+    with pytest.raises(CheckpointError, match="does not belong to these heads"):
+        Heads("v1", {"type": make, "make": make, "model": Head(("m", "n", "o"), *blank[3])})
 
 
 def test_heads_of_another_graph_are_refused(recognizer: Recognizer) -> None:
@@ -78,7 +98,7 @@ def test_a_graph_without_attribute_features_has_heads_on_its_embedding(tmp_path:
     plain = Recognizer.from_checkpoint(write_graph(tmp_path / "m.onnx", [(0.5, 0.5, 0.5, 0.5)], [0.9]))
     drawn = heads(2, features=256)
     (vehicle,) = plain.with_heads(Heads("v1-abcdef", drawn)).recognize(GREY).vehicles
-    scores = drawn["make"].logits(vehicle.embedding[None])[0]
+    scores = drawn["make"].own_logits(vehicle.embedding[None])[0]
     assert vehicle.make[0].label == drawn["make"].names[int(scores.argmax())]
 
 

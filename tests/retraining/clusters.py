@@ -49,13 +49,19 @@ def shown(vehicles: Examples) -> list[Correction]:
     ]
 
 
-def knowing(models: Sequence[int], version: str = "built-in") -> Heads:
-    """Heads that name these models, and no others, by the middles of what has the same name."""
+def knowing(models: Sequence[int], version: str = "built-in", implying: bool = False) -> Heads:
+    """Heads that name these models, and no others, by the middles of what has the same name.
+
+    With `implying` each model tells of its make and type too.
+    """
+    ordered = sorted(models, key=lambda model: name("model", model))
 
     def head(task: str) -> Head:
         names = sorted({name(task, model) for model in models})
         alike = [[centre(model) for model in models if name(task, model) == one] for one in names]
         weight = np.stack([np.mean(centres, axis=0) for centres in alike])
-        return Head(tuple(names), weight, -0.5 * (weight**2).sum(axis=1))
+        of_model = np.array([names.index(name(task, model)) for model in ordered])
+        told = of_model if implying and task != "model" else None
+        return Head(tuple(names), weight, -0.5 * (weight**2).sum(axis=1), of_model=told)
 
     return Heads(version, {task: head(task) for task in TENSORS})

@@ -34,11 +34,11 @@ def write_retrainable(folder: Path) -> Path:
 def _examples(checkpoint: object, count: int, seed: int) -> Examples:
     draw = np.random.default_rng(seed)
     features = draw.normal(size=(count, 32)).astype(np.float32)
-    own = heads(0)
+    named = {task: head.own_logits(features).argmax(axis=1) for task, head in heads(0).items()}
     labels = checkpoint.labels  # type: ignore[attr-defined]
     return Examples(
         features,
-        {task: np.array(getattr(labels, f"{task}s"))[own[task].logits(features).argmax(axis=1)] for task in TENSORS},
+        {task: np.array(getattr(labels, f"{task}s"))[named[task]] for task in TENSORS},
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.retraining.clusters import examples, knowing, shown
-from vehicle_demo.recognition.heads import Head, Heads
+from vehicle_demo.recognition.heads import Heads
 from vehicle_demo.retraining.compare import ASIDE, HOLDOUT, Change, Comparison, Share, compare
 from vehicle_demo.retraining.shipped import Examples
 
@@ -21,7 +22,7 @@ def blind(heads: Heads, task: str, name: str) -> Heads:
     """The same heads, to which one name never occurs."""
     head = heads[task]
     bias = head.bias - 1000 * np.array([one == name for one in head.names], np.float32)
-    return Heads("blind", {**heads.heads, task: Head(head.names, head.weight, bias)})
+    return Heads("blind", {**heads.heads, task: replace(head, bias=bias)})
 
 
 def test_wilsons_interval_by_the_book() -> None:

@@ -16,7 +16,7 @@ from data_tools.readers import parquet
 from data_tools.readers.picture import Picture
 from tests.retraining.files import Said, write_corrections
 from vehicle_demo.recognition import Recognizer, open_image
-from vehicle_demo.recognition.heads import Head
+from vehicle_demo.recognition.heads import Head, Heads
 from vehicle_demo.retraining.compare import ASIDE, HOLDOUT
 from vehicle_demo.retraining.retrain import Step, retrain, versions_of
 from vehicle_demo.retraining.shipped import BANK_FILE, Bank, built_in_heads, read_bank, write_bank
@@ -51,16 +51,26 @@ def answers(loop: Loop) -> list[dict]:
     return found
 
 
+def without(heads: Heads, withheld: Sequence[str]) -> dict[str, Head]:
+    """Heads to which these makes and models never occur."""
+    kept = {task: [n for n, name in enumerate(head.names) if name not in withheld] for task, head in heads.items()}
+    left = {}
+    for task, head in heads.items():
+        rows, of_model = kept[task], head.of_model
+        if of_model is not None:
+            places = {number: place for place, number in enumerate(rows)}
+            of_model = np.array([places.get(number, -1) for number in of_model[kept["model"]].tolist()])
+        left[task] = Head(tuple(head.names[n] for n in rows), head.weight[rows], head.bias[rows], of_model=of_model)
+    return left
+
+
 def loop_of(home: Path, recognizer: Recognizer, said: Sequence[Said], withheld: Sequence[str]) -> Loop:
     """What the fit starts from: heads to which the withheld makes and models never occur, promoted as a version."""
     versions = versions_of(home, recognizer)
     versions.folder.mkdir(parents=True)
     FEATURES.mkdir(parents=True, exist_ok=True)
     (versions.folder / "features").symlink_to(FEATURES)
-    heads = {}
-    for task, head in built_in_heads(recognizer.checkpoint).items():
-        kept = [place for place, name in enumerate(head.names) if name not in withheld]
-        heads[task] = Head(tuple(head.names[place] for place in kept), head.weight[kept], head.bias[kept])
+    heads = without(built_in_heads(recognizer.checkpoint), withheld)
     before = versions.add(heads, About("built-in", "", {}, {}, "ada")).name
     versions.promote(before, "ada", "built-in")
     pictures = [one.encoded for one in said[:2]]

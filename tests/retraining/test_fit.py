@@ -19,8 +19,8 @@ def taught(part: Examples, weight: float = 1.0) -> Taught:
 
 
 def right(heads: Heads, part: Examples, task: str = "model") -> float:
-    head = heads[task]
-    return float((head.logits(part.features).argmax(axis=1) == part.numbers(task, head.names)).mean())
+    named = heads.logits(part.features)[task].argmax(axis=1)
+    return float((named == part.numbers(task, heads[task].names)).mean())
 
 
 def fitted(steps: list[Step]) -> Fitted:
@@ -69,6 +69,17 @@ def test_with_few_kept_aside_the_usual_setting_is_taken() -> None:
     assert fitted(list(few)).why.startswith("the usual setting: fewer than 20")
 
 
+def test_a_new_model_implies_the_make_and_type_that_its_corrections_say() -> None:
+    """Where models tell of makes, a new one does too: by its own head alone its make would stay unknown."""
+    start = knowing(KNOWN, implying=True)
+    new = fitted(list(fit(start, examples(KNOWN, 20, 1), taught(examples(NEW, 12, 2)), taught(examples(NEW, 10, 3)))))
+    made = new.heads["make"].of_model
+    assert made is not None and [new.heads["make"].names[place] for place in made[-2:]] == ["make 4", "make 4"]
+    np.testing.assert_array_equal(made[:-2], start["make"].of_model)
+    assert right(new.heads, examples(NEW, 30, 5), "make") > 0.9
+    assert right(new.heads, examples(KNOWN, 30, 4), "make") > right(start, examples(KNOWN, 30, 4), "make") - 0.01
+
+
 def test_what_nobody_is_certain_of_teaches_nothing() -> None:
     """Vehicles of model 8 called model 0: certain people are followed, people at odds are not."""
     part = examples([8], 20, 2)
@@ -77,7 +88,7 @@ def test_what_nobody_is_certain_of_teaches_nothing() -> None:
     margins = []
     for weight in (1.0, 0.0):
         new = fitted(list(fit(*data, taught(wrong, weight), taught(examples([1], 0))))).heads
-        logits = new["model"].logits(part.features)
+        logits = new.logits(part.features)["model"]
         margins.append(float((logits[:, 0] - logits[:, 1:].max(axis=1)).mean()))
     certain, unsure = margins
     assert certain > unsure + 1

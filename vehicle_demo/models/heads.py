@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vehicle_demo.models.neck import sinusoidal_positions
+from vehicle_demo.recognition.heads import UNTOLD
 
 PLATE_SLOTS = 8
 PLATE_CHARACTERS = 37  # 0-9, A-Z, blank
@@ -16,9 +19,15 @@ class AttributeHeads(nn.Module):
     """Linear heads on one feature vector a picture, joined from the attribute query and the pooled backbone.
 
     The query sees where things are in the encoder's maps, the pooled feature sees everything once; the sum of both
-    projections is the graph's `attribute_features`, on which retraining fits new heads. Without `colours` to name there
-    is no head for them.
+    projections is the graph's `attribute_features`, on which retraining fits new heads. With a `query_width` of 0 the
+    pooled feature tells all. Without `colours` to name there is no head for them.
+
+    A model's name implies its make and body type: what those heads say is added to what the models add up to (see
+    `implied_logits`), so that the three agree.
     """
+
+    type_of_model: Tensor
+    make_of_model: Tensor
 
     def __init__(
         self,
@@ -32,7 +41,7 @@ class AttributeHeads(nn.Module):
         embedding: int,
     ) -> None:
         super().__init__()
-        self.from_query = nn.Linear(query_width, features)
+        self.from_query = nn.Linear(query_width, features) if query_width else None
         self.from_pooled = nn.Linear(pooled_width, features)
         self.normalise = nn.LayerNorm(features)
         self.dropout = nn.Dropout(0.1)
@@ -41,19 +50,40 @@ class AttributeHeads(nn.Module):
         self.models = nn.Linear(features, models)
         self.colours = nn.Linear(features, colours) if colours else None
         self.embedding = nn.Linear(features, embedding)
+        for name in ("type_of_model", "make_of_model"):
+            self.register_buffer(name, torch.full((models,), -1))
+
+    def imply(self, types: Sequence[int], makes: Sequence[int]) -> None:
+        """Say of every model which type and which make it is of: their numbers, -1 where the name does not tell."""
+        self.type_of_model = torch.tensor(types, device=self.type_of_model.device)
+        self.make_of_model = torch.tensor(makes, device=self.make_of_model.device)
 
     def forward(self, query: Tensor, pooled: Tensor) -> dict[str, Tensor]:
         """query (N, query_width), pooled (N, pooled_width) -> logits (N, K), `reid_embeds` (N, E) with unit L2 norm."""
-        features = self.normalise(self.from_query(query) + self.from_pooled(pooled))
+        features = self.from_pooled(pooled)
+        if self.from_query is not None:
+            features = features + self.from_query(query)
+        features = self.normalise(features)
         dropped = self.dropout(features)
+        models = self.models(dropped)
         described = {
             "attribute_features": features,
-            "vehicle_types": self.types(dropped),
-            "makes": self.makes(dropped),
-            "models": self.models(dropped),
+            "vehicle_types": self.types(dropped) + implied_logits(models, self.type_of_model, self.types.out_features),
+            "makes": self.makes(dropped) + implied_logits(models, self.make_of_model, self.makes.out_features),
+            "models": models,
             "reid_embeds": F.normalize(self.embedding(dropped), dim=-1),
         }
         return described if self.colours is None else {**described, "colours": self.colours(dropped)}
+
+
+def implied_logits(models: Tensor, implied: Tensor, count: int) -> Tensor:
+    """What the models' probabilities add up to for each type (or make): its logarithm.
+
+    models (N, M) logits, implied (M,) int64 the type of each model, -1 for none -> (N, count). Where no model tells,
+    every type has the same.
+    """
+    of = (implied[:, None] == torch.arange(count, device=implied.device)).to(models.dtype)
+    return (models.softmax(dim=-1) @ of + UNTOLD).log()
 
 
 class PlateHead(nn.Module):

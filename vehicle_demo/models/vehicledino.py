@@ -9,6 +9,7 @@ from typing import Any
 import timm
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import RTDetrConfig
 from transformers.models.rt_detr.modeling_rt_detr import RTDetrHybridEncoder
 
@@ -20,7 +21,12 @@ from vehicle_demo.models.neck import ConvPyramid, SimpleFPN
 
 @dataclass(frozen=True)
 class VehicleDINOConfig:
-    """Sizes of one VehicleDINO. `width` counts the channels of neck, encoder and decoder; `image_size` in pixels."""
+    """Sizes of one VehicleDINO. `width` counts the channels of neck, encoder and decoder; `image_size` in pixels.
+
+    With an `attribute_backbone` the attributes are read by a second timm backbone, from the picture reduced to
+    `attribute_size` pixels, and its last layer is `attribute_channels` wide. A small backbone knows vehicles at about
+    the size that it learnt them at, and names need many more pictures than boxes do: these are cheap at a small size.
+    """
 
     backbone: str
     image_size: int
@@ -32,6 +38,9 @@ class VehicleDINOConfig:
     queries: int = 300
     denoising_queries: int = 100
     attribute_features: int = 512
+    attribute_backbone: str = ""
+    attribute_size: int = 0
+    attribute_channels: int = 0
     embedding: int = 256
     categories: int = 5
     types: int = 8
@@ -68,6 +77,9 @@ PRESETS = {
         hidden_expansion=0.5,
         decoder_layers=3,
         denoising_queries=60,
+        attribute_backbone="mobilenetv4_conv_small",
+        attribute_size=224,
+        attribute_channels=1024,
         categories=6,
         types=12,
         makes=49,
@@ -80,7 +92,7 @@ PRESETS = {
 class Encoded:
     """A batch after backbone, neck and encoder.
 
-    `maps` three (N, width, H_i, W_i), finest first; `pooled` (N, P), the backbone's own summary.
+    `maps` three (N, width, H_i, W_i), finest first; `pooled` (N, P), the summary that attributes are read from.
     """
 
     maps: list[Tensor]
@@ -99,6 +111,11 @@ class VehicleDINO(nn.Module):
         self.config = config
         # timm's models share no base class that has what we call: features, head, feature_info.
         self.backbone: Any = _build_backbone(config, pretrained)
+        self.attribute_backbone: Any = None
+        if config.attribute_backbone:
+            _drop_summary(self.backbone)
+            self.attribute_backbone = timm.create_model(config.attribute_backbone, pretrained=pretrained, num_classes=0)
+            _narrow_summary(self.attribute_backbone, config.attribute_channels)
         self._is_vit = hasattr(self.backbone, "patch_embed")
         stages = [info["num_chs"] for info in self.backbone.feature_info]
         self.neck = SimpleFPN(stages[-1], config.width) if self._is_vit else ConvPyramid(stages[-3:], config.width)
@@ -107,10 +124,11 @@ class VehicleDINO(nn.Module):
         self.decoder = QueryDecoder(detr, config.target_kinds)
         _start_from_random(self.encoder)
         _start_from_random(self.decoder.decoder)
-        pooled = getattr(self.backbone, "head_hidden_size", None) or self.backbone.num_features
+        named = self.attribute_backbone or self.backbone
+        pooled = getattr(named, "head_hidden_size", None) or named.num_features
         self.attributes = AttributeHeads(
-            config.width, pooled, config.attribute_features, config.types, config.makes, config.models, config.colours,
-            config.embedding,
+            0 if config.attribute_backbone else config.width, pooled, config.attribute_features, config.types,
+            config.makes, config.models, config.colours, config.embedding,
         )  # fmt: skip
         self.plate = PlateHead(config.width, config.attention_heads)
 
@@ -119,7 +137,11 @@ class VehicleDINO(nn.Module):
         indices = [len(self.backbone.feature_info) - 1] if self._is_vit else [-3, -2, -1]
         final, stages = self.backbone.forward_intermediates(images, indices=indices, norm=self._is_vit)
         maps = self.encoder(self.neck(stages)).last_hidden_state
-        return Encoded(maps, self.backbone.forward_head(final, pre_logits=True), self.decoder.remember(maps))
+        if self.attribute_backbone is None:
+            pooled = self.backbone.forward_head(final, pre_logits=True)
+        else:
+            pooled = self._pooled(self.attribute_backbone, images)
+        return Encoded(maps, pooled, self.decoder.remember(maps))
 
     def detect(
         self, encoded: Encoded, rows: Tensor | slice = slice(None), targets: list[dict[str, Tensor]] | None = None
@@ -137,10 +159,10 @@ class VehicleDINO(nn.Module):
     def summarise(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """images (N, 3, S, S) float32, ImageNet-normalised -> `Encoded.pooled`, and the attributes that it alone tells.
 
-        Neck, encoder and decoder stay out of it, and the attribute query's part of the features is blank: close-ups
-        teach the backbone and the heads so at a third of the cost. No `ocr_logits`.
+        Neck, encoder and decoder stay out of it, and the attribute query's part of the features, if it has one, is
+        blank: close-ups teach a backbone and the heads so at a third of the cost. No `ocr_logits`.
         """
-        pooled = self.backbone.forward_head(self.backbone.forward_features(images), pre_logits=True)
+        pooled = self._pooled(self.attribute_backbone or self.backbone, images)
         return pooled, self.attributes(pooled.new_zeros(len(pooled), self.config.width), pooled)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -158,6 +180,12 @@ class VehicleDINO(nn.Module):
             "plate_scores": plate_scores,
         }
 
+    def _pooled(self, backbone: Any, images: Tensor) -> Tensor:
+        size = self.config.attribute_size
+        if size and images.shape[-1] > size:
+            images = F.interpolate(images, size=(size, size), mode="bilinear")
+        return backbone.forward_head(backbone.forward_features(images), pre_logits=True)
+
     def merge_adapters(self) -> None:
         """Fold LoRA adapters into the backbone's weights, in place; for export."""
         merge_lora(self.backbone)
@@ -172,6 +200,18 @@ def _build_backbone(config: VehicleDINOConfig, pretrained: bool) -> Any:
     if config.lora_rank:
         add_lora(backbone, config.lora_rank)
     return backbone
+
+
+def _drop_summary(backbone: Any) -> None:
+    """Take out, in place, the layer after a MobileNet's last map: nothing reads it where a backbone only detects."""
+    backbone.conv_head, backbone.norm_head = nn.Identity(), nn.Identity()
+
+
+def _narrow_summary(backbone: Any, channels: int) -> None:
+    """Give a MobileNet's layer after its last map this many channels, in place; timm has no setting for it."""
+    backbone.conv_head = nn.Conv2d(backbone.conv_head.in_channels, channels, 1, bias=False)
+    backbone.norm_head = type(backbone.norm_head)(channels)
+    backbone.num_features = backbone.head_hidden_size = channels
 
 
 def _detr_config(config: VehicleDINOConfig) -> RTDetrConfig:

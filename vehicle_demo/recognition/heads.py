@@ -11,6 +11,8 @@ from vehicle_demo.recognition.checkpoint import Checkpoint, CheckpointError, Tem
 
 # What each head answers, and the graph's output in whose place that goes.
 TENSORS: Mapping[str, str] = {"type": "vehicle_types", "make": "makes", "model": "models"}
+# Probability of a type or make that no model tells of: what its own head says can still win.
+UNTOLD = 0.01
 _FEATURES, _ELSE = "attribute_features", "reid_embeds"
 
 
@@ -18,7 +20,9 @@ _FEATURES, _ELSE = "attribute_features", "reid_embeds"
 class Head:
     """One linear layer: `weight` (K, D) and `bias` (K,), float32, and the K `names` of its answers.
 
-    Its logits are divided by `temperature` before the softmax, as in `checkpoint.Temperatures`.
+    Its logits are divided by `temperature` before the softmax, as in `checkpoint.Temperatures`. `of_model` (M,) says of
+    each of the M models which of these names it is of, by number, or -1: what the models' probabilities add up to for
+    a name is then added to what this layer says of it (see `Heads.logits`).
 
     Raises:
         CheckpointError: names and weights do not belong together, or a value is not finite.
@@ -28,6 +32,7 @@ class Head:
     weight: np.ndarray
     bias: np.ndarray
     temperature: float = 1.0
+    of_model: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.names)
@@ -44,8 +49,8 @@ class Head:
         """D, the length of the features that it reads."""
         return int(self.weight.shape[1])
 
-    def logits(self, features: np.ndarray) -> np.ndarray:
-        """Features (N, D) -> logits (N, K) float32, not yet divided by the temperature.
+    def own_logits(self, features: np.ndarray) -> np.ndarray:
+        """What the layer alone says: features (N, D) -> logits (N, K) float32, not yet divided by the temperature.
 
         A row's do not depend on the other rows, to the last bit.
         """
@@ -54,13 +59,35 @@ class Head:
             logits[row] = self.weight @ values + self.bias
         return logits
 
+    def implied_logits(self, models: np.ndarray) -> np.ndarray:
+        """What the models' logits (N, M) say of these names: (N, K) float32, zeros without `of_model`."""
+        logits = np.zeros((len(models), len(self.bias)), np.float32)
+        if self.of_model is not None:
+            told = self.of_model >= 0
+            for row, values in enumerate(models):
+                probabilities = np.exp(values - values.max())
+                shares = np.bincount(self.of_model[told], probabilities[told], len(self.bias)) / probabilities.sum()
+                logits[row] = np.log(shares + UNTOLD)
+        return logits
+
 
 @dataclass(frozen=True, eq=False)
 class Heads:
-    """A version of all heads of `TENSORS`, by task."""
+    """A version of all heads of `TENSORS`, by task.
+
+    Raises:
+        CheckpointError: what the models imply is not said of every model, or of names that are not there.
+    """
 
     version: str
     heads: Mapping[str, Head]
+
+    def __post_init__(self) -> None:
+        models = len(self.heads["model"].names)
+        for task, head in self.heads.items():
+            of = head.of_model
+            if of is not None and (of.shape != (models,) or of.max(initial=-1) >= len(head.names)):
+                raise CheckpointError(f"What the {models} models imply of their {task} does not belong to these heads.")
 
     def __getitem__(self, task: str) -> Head:
         return self.heads[task]
@@ -79,10 +106,19 @@ class Heads:
             heads_version=self.version,
         )
 
+    def logits(self, features: np.ndarray) -> dict[str, np.ndarray]:
+        """Features (N, D) -> by task logits (N, K) float32, not yet divided by the temperatures.
+
+        Types and makes are those of the models together with what their own heads say. A row's logits do not depend on
+        the other rows, to the last bit.
+        """
+        models = self["model"].own_logits(features)
+        return {task: head.own_logits(features) + head.implied_logits(models) for task, head in self.items()}
+
     def applied(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The graph's outputs (N, 1, ...) with these heads' logits (N, 1, K) in place of its own."""
         features = outputs[features_of(tuple(outputs))][:, 0]
-        return {**outputs, **{TENSORS[task]: head.logits(features)[:, None] for task, head in self.items()}}
+        return {**outputs, **{TENSORS[task]: logits[:, None] for task, logits in self.logits(features).items()}}
 
 
 def features_of(outputs: Sequence[str]) -> str:

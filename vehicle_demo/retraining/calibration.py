@@ -19,12 +19,12 @@ def calibrated(heads: Heads, holdout: Examples) -> Heads:
     Only what no head has learnt from will do: of its own lessons it is all too sure. The shipped temperatures come from
     the same split, so that calibration before and after compare fairly there.
     """
-    fitted = {}
+    fitted, logits = {}, heads.logits(holdout.features)
     for task, head in heads.items():
         truth = holdout.numbers(task, head.names)
         known = truth >= 0
         if known.any():
-            head = replace(head, temperature=best_temperature(head.logits(holdout.features[known]), truth[known]))
+            head = replace(head, temperature=best_temperature(logits[task][known], truth[known]))
         fitted[task] = head
     return replace(heads, heads=fitted)
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from vehicle_demo.recognition.heads import TENSORS, Head, Heads
+from vehicle_demo.recognition.heads import TENSORS, Heads
 from vehicle_demo.retraining.calibration import calibration_error
 from vehicle_demo.retraining.corrections import Correction
 from vehicle_demo.retraining.shipped import Examples
@@ -188,7 +188,7 @@ def compare(old: Heads, new: Heads, holdout: Examples, aside: Examples, shown: S
         for task in TENSORS:
             said = np.flatnonzero(examples.truth[task] != "")
             known = examples.where(said)
-            before, after = (_Named.by(heads[task], task, known) for heads in (old, new))
+            before, after = (_Named.by(heads, task, known) for heads in (old, new))
             figures[part][task] = Figures(
                 _changed(before.right, after.right),
                 _changed(before.listed, after.listed),
@@ -222,10 +222,11 @@ class _Named:
     calibration: float
 
     @classmethod
-    def by(cls, head: Head, task: str, examples: Examples) -> _Named:
+    def by(cls, heads: Heads, task: str, examples: Examples) -> _Named:
         if not len(examples):
             return cls([], np.zeros(0, bool), np.zeros(0, bool), 0.0)
-        logits = head.logits(examples.features) / head.temperature
+        head = heads[task]
+        logits = heads.logits(examples.features)[task] / head.temperature
         truth = examples.numbers(task, head.names)
         order = np.argsort(-logits, axis=1, kind="stable")[:, :5]
         listed = (order == truth[:, None]).any(axis=1)

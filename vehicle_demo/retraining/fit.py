@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vehicle_demo.recognition.heads import TENSORS, Head, Heads
+from vehicle_demo.recognition.heads import TENSORS, UNTOLD, Head, Heads
 from vehicle_demo.retraining.settings import Setting, Wishes
 from vehicle_demo.retraining.shipped import Examples, RetrainError
 
@@ -129,6 +129,9 @@ class _Trial:
             rows.append(_started(head, self._names[task], taught.examples, replay, task))
             self._slices[task] = slice(first, first + len(rows[-1]))
             first += len(rows[-1])
+        self._of_model = {
+            task: of for task, head in start.items() if (of := _implied(head, task, self._names, taught)) is not None
+        }
         self._start = torch.from_numpy(np.concatenate(rows))
         # What is added to the heads started from, (S, K, D + 1), with the running means of Adam.
         self._learnt = torch.zeros(len(settings), *self._start.shape, requires_grad=True)
@@ -159,10 +162,10 @@ class _Trial:
     def best(self, choosing: Examples, known: Examples) -> dict[str, int]:
         """By task the setting that names most of `choosing` right, less what it has forgotten of `known`."""
         right, kept = self._right(choosing, self._learnt), self._right(known, self._learnt)
-        best = {}
+        best, before = {}, self._before.logits(known.features)
         for task, head in self._before.items():
             said = np.maximum((known.truth[task] != "").sum(), 1)
-            was = (head.logits(known.features).argmax(axis=1) == known.numbers(task, head.names)).sum() / said
+            was = (before[task].argmax(axis=1) == known.numbers(task, head.names)).sum() / said
             forgotten = np.maximum(was - kept[task], 0)
             best[task] = int((right[task] - _FORGETTING * forgotten).argmax())
         return best
@@ -176,6 +179,7 @@ class _Trial:
                 np.ascontiguousarray(matrix[rows, :-1]),
                 np.ascontiguousarray(matrix[rows, -1]),
                 self._before[task].temperature,
+                self._of_model.get(task),
             )
             for task, rows in self._slices.items()
         }
@@ -195,23 +199,29 @@ class _Trial:
         """(S,) by task: the share of the examples with a true name that each setting names right; 0 of none."""
         logits = self._logits(torch.from_numpy(_with_one(examples.features)), learnt)
         found = {}
-        for task, rows in self._slices.items():
+        for task in self._slices:
             said = examples.truth[task] != ""
             truth = examples.numbers(task, self._names[task])
-            right = logits[..., rows].argmax(dim=-1).numpy() == truth
+            right = logits[task].argmax(dim=-1).numpy() == truth
             found[task] = right[:, said].sum(axis=1) / max(int(said.sum()), 1)
         return found
 
-    def _logits(self, features: Tensor, learnt: Tensor) -> Tensor:
-        """(N, D + 1) and (S, K, D + 1) -> (S, N, K)."""
-        return torch.einsum("nd,skd->snk", features, self._start + learnt)
+    def _logits(self, features: Tensor, learnt: Tensor) -> dict[str, Tensor]:
+        """(N, D + 1) and (S, K, D + 1) -> (S, N, K) by task, as `Heads.logits` has them."""
+        own = torch.einsum("nd,skd->snk", features, self._start + learnt)
+        logits = {task: own[..., rows] for task, rows in self._slices.items()}
+        probabilities = logits["model"].softmax(dim=-1)
+        for task, of_model in self._of_model.items():
+            of = _one_hot(of_model, len(self._names[task]))
+            logits[task] = logits[task] + (probabilities @ of + UNTOLD).log()
+        return logits
 
     def _losses_of(self, batch: _Part) -> dict[str, Tensor]:
         """(S,) by task: the weighted mean of the cross entropies."""
         logits = self._logits(batch.features, self._learnt)
         losses = {}
-        for task, rows in self._slices.items():
-            each = -(logits[..., rows].log_softmax(dim=-1) * batch.answers[task]).sum(dim=-1)
+        for task in self._slices:
+            each = -(logits[task].log_softmax(dim=-1) * batch.answers[task]).sum(dim=-1)
             losses[task] = (each * batch.weight[task]).sum(dim=1) / batch.weight[task].sum().clamp(min=1e-6)
         return losses
 
@@ -226,9 +236,9 @@ class _Trial:
         return _Part(torch.from_numpy(_with_one(taught.examples.features)), answers, weight)
 
     def _replayed(self, start: Heads, replay: Examples) -> _Part:
-        answers, weight = {}, {}
+        answers, weight, logits = {}, {}, start.logits(replay.features)
         for task, head in start.items():
-            answered = torch.from_numpy(head.logits(replay.features)).softmax(dim=1)
+            answered = torch.from_numpy(logits[task]).softmax(dim=1)
             before = F.pad(answered, (0, len(self._names[task]) - len(head.names)))
             numbers = replay.numbers(task, self._names[task])
             mixed = _TRUTH * _one_hot(numbers, len(self._names[task])) + (1 - _TRUTH) * before
@@ -263,6 +273,16 @@ class _Part:
 def _named(names: tuple[str, ...], truth: np.ndarray) -> tuple[str, ...]:
     """The names with the new ones after them, in the order of the alphabet."""
     return (*names, *sorted(set(truth.tolist()) - set(names) - {""}))
+
+
+def _implied(head: Head, task: str, names: Mapping[str, tuple[str, ...]], taught: Taught) -> np.ndarray | None:
+    """What each model is by the head's `of_model`; a new one is what most of its corrections say, -1 without one."""
+    if head.of_model is None:
+        return None
+    numbers, truth = taught.examples.numbers(task, names[task]), taught.examples.truth["model"]
+    told = [numbers[(truth == name) & (numbers >= 0)] for name in names["model"][len(head.of_model) :]]
+    new = [int(np.bincount(of).argmax()) if len(of) else -1 for of in told]
+    return np.append(head.of_model, np.array(new, np.int64))
 
 
 def _started(head: Head, names: tuple[str, ...], taught: Examples, replay: Examples, task: str) -> np.ndarray:

@@ -50,8 +50,9 @@ def _named(
             features = seen(recognizer, cache, item.picture, item.box, encoded)
         except (ImageError, OSError):
             continue
+        logits = heads.logits(features[None])
         names: dict[str, Any] = {
-            task: rank(head.logits(features[None])[0], head.names, getattr(checkpoint.temperatures, task))
+            task: rank(logits[task][0], head.names, getattr(checkpoint.temperatures, task))
             for task, head in heads.items()
         }
         yield replace(item, **names, confidence=names["model"][0].score, heads_version=heads.version)

@@ -112,6 +112,10 @@ def built_in_heads(checkpoint: Checkpoint) -> Heads:
             def part(task: str, kind: str) -> np.ndarray:
                 return file.get_tensor(f"attributes.{task}s.{kind}").astype(np.float32)
 
+            def of_model(task: str) -> np.ndarray | None:
+                name = f"attributes.{task}_of_model"
+                return file.get_tensor(name) if name in file.keys() else None  # noqa: SIM118
+
             return Heads(
                 BUILT_IN,
                 {
@@ -120,6 +124,7 @@ def built_in_heads(checkpoint: Checkpoint) -> Heads:
                         part(task, "weight"),
                         part(task, "bias"),
                         getattr(checkpoint.temperatures, task),
+                        of_model(task),
                     )
                     for task in TENSORS
                 },

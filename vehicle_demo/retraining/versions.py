@@ -33,7 +33,7 @@ ABOUT_FILE: Final = "version.json"
 _POINTER = "promoted.json"
 _FORMAT = 2
 _PART = ".part-"
-_PARTS = ("weight", "bias", "temperature")
+_PARTS = ("weight", "bias", "temperature", "of_model")
 _WAIT_S = 10.0
 _NAME = re.compile(r"v\d+-[0-9a-f]{6}")
 
@@ -142,9 +142,8 @@ class Versions:
         """
         from safetensors.numpy import save
 
-        content = save(
-            {f"{task}.{part}": np.asarray(getattr(heads[task], part)) for task in TENSORS for part in _PARTS}
-        )
+        tensors = {f"{task}.{part}": getattr(heads[task], part) for task in TENSORS for part in _PARTS}
+        content = save({name: np.asarray(values) for name, values in tensors.items() if values is not None})
         sha256 = hashlib.sha256(content).hexdigest()
         with self._writing():
             for left in self.folder.glob(f"{_PART}*"):  # by a process that was killed: we alone write now
@@ -233,6 +232,7 @@ class Versions:
                         _float(tensors[f"{task}.weight"]),
                         _float(tensors[f"{task}.bias"]),
                         float(tensors[f"{task}.temperature"]),
+                        tensors.get(f"{task}.of_model"),
                     )
                     for task in TENSORS
                 },
