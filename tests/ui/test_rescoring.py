@@ -15,8 +15,9 @@ from tests.ui.retrainable import new_app
 from vehicle_demo.annotation.items import VehicleItem
 from vehicle_demo.annotation.store import ANSWER, BOX, Said
 from vehicle_demo.recognition import Recognizer
+from vehicle_demo.retraining.cache import Cache
 from vehicle_demo.retraining.corrections import read_corrections
-from vehicle_demo.retraining.features import Cache, described
+from vehicle_demo.retraining.features import described
 from vehicle_demo.retraining.versions import BUILT_IN
 from vehicle_demo.ui import rescoring
 from vehicle_demo.ui.intake import new_vehicles

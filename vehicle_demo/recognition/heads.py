@@ -57,10 +57,14 @@ class Head:
 
 @dataclass(frozen=True, eq=False)
 class Heads:
-    """A version of all heads of `TENSORS`, by task."""
+    """A version of all heads of `TENSORS`, by task; with `characters`, the last layer of the plate reader too.
+
+    That has a name for each character, in the reader's order; without it the reader's own layer answers.
+    """
 
     version: str
     heads: Mapping[str, Head]
+    characters: Head | None = None
 
     def __getitem__(self, task: str) -> Head:
         return self.heads[task]

@@ -5,8 +5,6 @@ Whoever only wants features runs the graph no further than those: `GraphOfFeatur
 
 from __future__ import annotations
 
-import hashlib
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from vehicle_demo.recognition import CheckpointError, ImageError, Recognizer
-from vehicle_demo.recognition.checkpoint import Checkpoint
 from vehicle_demo.recognition.graph import Graph
 from vehicle_demo.recognition.heads import TENSORS, features_of
 from vehicle_demo.recognition.results import Box
+from vehicle_demo.retraining.cache import Cache
 from vehicle_demo.retraining.corrections import Correction, Corrections
-from vehicle_demo.retraining.shipped import Examples, graph_sha256
+from vehicle_demo.retraining.shipped import Examples
 
 _LEAST = 2
 # Seen together: four are done sooner than one after the other.
@@ -39,44 +37,6 @@ class Step:
     kept: tuple[Correction, ...] = ()
     examples: Examples | None = None
     bad: tuple[str, ...] = ()
-
-
-class Cache:
-    """A folder of features by picture, box and graph. What is damaged, or does not fit on the disk, is no loss."""
-
-    def __init__(self, folder: Path, graph: str) -> None:
-        """`graph` is the digest of the graph that the features come from."""
-        self._folder, self._graph = folder, graph
-
-    @classmethod
-    def beside(cls, versions: Path, checkpoint: Checkpoint) -> Cache:
-        """The one in a checkpoint's folder of versions, of what its fp32 graph gives. Raises CheckpointError."""
-        return cls(versions / "features", graph_sha256(checkpoint))
-
-    def get(self, picture: str, box: Box, length: int) -> np.ndarray | None:
-        """Features (length,) float32, or None."""
-        try:
-            features = np.load(self._path(picture, box), allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            return None
-        return features if features.shape == (length,) and features.dtype == np.float32 else None
-
-    def put(self, picture: str, box: Box, features: np.ndarray) -> None:
-        """Keep features (D,) float32, written beside their place and moved into it."""
-        beside = None
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".part-", delete=False) as file:
-                beside = Path(file.name)
-                np.save(file, features, allow_pickle=False)
-            os.replace(beside, self._path(picture, box))
-        except OSError:
-            if beside is not None:
-                beside.unlink(missing_ok=True)
-
-    def _path(self, picture: str, box: Box) -> Path:
-        key = repr((self._graph, picture, box))
-        return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()}.npy"
 
 
 class GraphOfFeatures:

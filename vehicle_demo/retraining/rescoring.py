@@ -13,7 +13,8 @@ from vehicle_demo.recognition import ImageError, Recognizer
 from vehicle_demo.recognition.checkpoint import Checkpoint
 from vehicle_demo.recognition.heads import Heads
 from vehicle_demo.recognition.recognizer import rank
-from vehicle_demo.retraining.features import Cache, seen
+from vehicle_demo.retraining.cache import Cache
+from vehicle_demo.retraining.features import seen
 
 # So few that visitors seldom wait for them.
 _BATCH = 8

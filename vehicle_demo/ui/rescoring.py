@@ -17,7 +17,8 @@ from vehicle_demo.annotation.urgency import urgency_of
 from vehicle_demo.gallery.gallery import GalleryError
 from vehicle_demo.recognition import CheckpointError, ImageError
 from vehicle_demo.recognition.results import Box
-from vehicle_demo.retraining.features import Cache, seen
+from vehicle_demo.retraining.cache import Cache
+from vehicle_demo.retraining.features import seen
 from vehicle_demo.retraining.rescoring import named_again
 from vehicle_demo.retraining.shipped import RetrainError
 from vehicle_demo.ui.intake import neighbours

@@ -21,6 +21,7 @@ from vehicle_demo.recognition.heads import TENSORS
 from vehicle_demo.retraining.compare import Comparison, Turned
 from vehicle_demo.retraining.corrections import read_corrections
 from vehicle_demo.retraining.job import Order
+from vehicle_demo.retraining.plates import plates_trouble
 from vehicle_demo.retraining.readiness import Readiness, readiness
 from vehicle_demo.retraining.settings import LIMITS, USUAL, Wishes
 from vehicle_demo.retraining.sharing import push, zip_of
@@ -235,13 +236,14 @@ class _Desk:
         return f" In the review queue {count:,} vehicles are predicted again." if count else ""
 
     def _count(self) -> None:
-        labels = self.services.recognizer().checkpoint.labels
-        known = {task: getattr(labels, f"{task}s") for task in TENSORS}
+        recognizer = self.services.recognizer()
+        known = {task: getattr(recognizer.checkpoint.labels, f"{task}s") for task in TENSORS}
         with self._counting:
             try:
                 with tempfile.TemporaryDirectory(prefix="corrections-") as folder:
                     self.services.corrections(Path(folder))
-                    self._ready, self._trouble = readiness(read_corrections(Path(folder)), known), ""
+                    found = read_corrections(Path(folder))
+                    self._ready, self._trouble = readiness(found, known, plates_trouble(recognizer)), ""
                     self._agreement = agreement(self.services.labels.store())
             except RuntimeError as error:
                 self._ready, self._trouble = None, str(error)
