@@ -75,7 +75,7 @@ def words(html: str) -> str:
 
 def test_without_corrections_there_is_nothing_to_start(ask: Ask) -> None:
     told = ask("look", afresh=True)
-    first = "There are no corrections yet. Correct some vehicles in the Review tab first."
+    first = "There are no corrections yet. Correct some vehicles in the Review tab, or plates in the Plates tab, first."
     assert words(told["ready"]).strip() == first
     assert not told["can_start"]
     assert not told["busy"] and "built-in answers" in words(told["timeline"]) and told["heads"] == BUILT_IN
@@ -187,7 +187,7 @@ def test_what_got_worse_comes_first_with_pictures(ask: Ask, kept_aside: str) -> 
     told = ask("look")["comparison"]
     assert told.count('<img src="data:image/jpeg') == 6  # one for each vehicle, whatever of it is wrong
     said = words(told)
-    assert said.index("Got worse") < said.index("Got better") and "of the vehicles kept aside" in said
+    assert said.index("Got worse") < said.index("Got better") and "of those kept aside" in said
     assert "points (" in said and "Who is taken for whom: model" in said and 'aria-label="Confusion of model' in told
 
 

@@ -19,6 +19,7 @@ from vehicle_demo.recognition.reader import slots_by
 from vehicle_demo.retraining.plates import PlateExamples
 from vehicle_demo.retraining.settings import CHARACTER_SETTINGS, USUAL_CHARACTERS, Setting, Wishes
 from vehicle_demo.retraining.shipped import RetrainError
+from vehicle_demo.retraining.threads import one_thread
 
 # Of so many slots each.
 _STEPS, _BATCH = 100, 1024
@@ -72,14 +73,18 @@ def fit_characters(
     Raises:
         RetrainError: there is nothing to learn from.
     """
+    with one_thread():
+        yield from _fitted(start, replay, taught, choosing, seed, wishes or Wishes())
+
+
+def _fitted(
+    start: Head, replay: PlateExamples, taught: PlateExamples, choosing: PlateExamples, seed: int, wishes: Wishes
+) -> Iterator[CharacterStep]:
     if not len(taught):
         raise RetrainError("None of the plates is for learning: they were all kept aside. Correct some more.")
-    wishes = wishes or Wishes()
     settings = wishes.settings(CHARACTER_SETTINGS)
-    chosen, why = (
-        wishes.usual(USUAL_CHARACTERS),
-        f"the usual setting: fewer than {_ENOUGH} plates were kept aside to choose by",
-    )
+    chosen = wishes.usual(USUAL_CHARACTERS)
+    why = f"the usual setting: fewer than {_ENOUGH} plates were kept aside to choose by"
     before, total = 0, _STEPS
     if len(settings) == 1:
         why = "the setting that was asked for"

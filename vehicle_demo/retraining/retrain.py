@@ -170,7 +170,6 @@ def _plates(
     except RetrainError as error:
         return _Plates(start.characters, None, {}, (f"{len(corrections.plates)} plates: {error}",))
     from vehicle_demo.retraining.characters import fit_characters
-    from vehicle_demo.retraining.threads import one_thread
 
     cache = Cache.of_reader(versions.folder, recognizer.checkpoint)
     yield Step("looking", 0, len(corrections.plates))
@@ -180,9 +179,8 @@ def _plates(
         return _Plates(start.characters, None, {}, (*bad, f"{len(kept)} plates: all of them were kept aside"))
     before = start.characters or bank.characters
     taught, choosing, aside = (examples.where(parts == part) for part in ("train", "validation", "test"))
-    with one_thread():
-        for learnt in fit_characters(before, bank.replay, taught, choosing, seed, wishes):
-            yield Step("reading", learnt.done, learnt.total, learnt.loss, learnt.accuracy)
+    for learnt in fit_characters(before, bank.replay, taught, choosing, seed, wishes):
+        yield Step("reading", learnt.done, learnt.total, learnt.loss, learnt.accuracy)
     assert learnt.fitted is not None
     shown = [plate for plate in kept if plate.part == "test"]
     return _Plates(

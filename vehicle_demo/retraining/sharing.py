@@ -53,7 +53,8 @@ def _card(versions: Versions, name: str) -> str:
         "---\ntags: [vehicledino-studio]\n---\n"
         f"# Heads {name} of {version.checkpoint}\n\n"
         f"Linear heads ({labels}) for the features of {version.checkpoint}{reader}, fitted from "
-        f"{version.about.parent} by {version.about.person} on {version.at[:10]}.\n\n{version.about.figures.get('verdict', '')}\n\n"
+        f"{version.about.parent} by {version.about.person} on {version.at[:10]}.\n\n"
+        f"{version.about.figures.get('verdict', '')}\n\n"
         f"Put the folder `{name}` into `VEHICLE_DEMO_HOME/heads/{versions.folder.name}` and promote it in the Retrain "
         f"tab. SHA-256 of the heads: `{version.sha256}`.\n"
     )

@@ -80,9 +80,8 @@ def _read(part: str, comparison: Comparison) -> list[PlateFigures]:
 
 
 def _count(part: str, comparison: Comparison) -> str:
-    counts = (
-        [f"{max(one.top1.before.count for _, one in named):,} vehicles"] if (named := _named(part, comparison)) else []
-    )
+    vehicles = max((one.top1.before.count for _, one in _named(part, comparison)), default=0)
+    counts = [f"{vehicles:,} vehicles"] if vehicles else []
     counts += [f"{one.exact.before.count:,} plates" for one in _read(part, comparison)]
     return f'<span class="vd-quiet">{", ".join(counts)}</span>'
 

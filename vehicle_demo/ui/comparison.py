@@ -41,9 +41,10 @@ def readiness_html(ready: Readiness | None, agreed: Agreement | None, trouble: s
         for task, names in ready.names.items()
     )
     agreement = "" if ready.agreement is None else f"<div><dt>mean certainty</dt><dd>{ready.agreement:.0%}</dd></div>"
+    aside = ready.plates["validation"] + ready.plates["test"]
     plates = (
         f"<div><dt>plates to learn from</dt><dd>{ready.plates['train']:,}</dd></div>"
-        f"<div><dt>plates to choose and compare by</dt><dd>{ready.plates['validation'] + ready.plates['test']:,}</dd></div>"
+        f"<div><dt>plates to choose and compare by</dt><dd>{aside:,}</dd></div>"
         f"<div><dt>of all plates misread</dt><dd>{ready.misread:,}</dd></div>"
         if any(ready.plates.values())
         else ""
