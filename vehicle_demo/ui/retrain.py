@@ -228,12 +228,13 @@ class _Desk:
         return self._pictures[turned]
 
     def _queued(self) -> str:
-        """What becomes of the review queue."""
+        """What becomes of what waits for an answer."""
         try:
-            count = count_waiting(self.services)
+            vehicles, plates = count_waiting(self.services)
         except StoreError:
             return ""
-        return f" In the review queue {count:,} vehicles are predicted again." if count else ""
+        named = f" In the review queue {vehicles:,} vehicles are predicted again." if vehicles else ""
+        return f"{named} {plates:,} plates that wait are read again." if plates else named
 
     def _count(self) -> None:
         recognizer = self.services.recognizer()
