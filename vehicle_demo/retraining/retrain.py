@@ -128,14 +128,17 @@ def _vehicles(
     parts = np.array([row.part for row in seen.kept])
     every = Taught(seen.examples, np.array([row.weight for row in seen.kept], np.float32))
     taught, choosing = (every.where(parts == part) for part in ("train", "validation"))
+    aside, shown = seen.examples.where(parts == "test"), [row for row in seen.kept if row.part == "test"]
+    if not len(taught.examples) and corrections.plates:
+        return _Vehicles(start, aside, shown, {}, (*seen.bad, f"{len(parts)} vehicles: all of them were kept aside"))
     with one_thread():
         for learnt in fit(start, bank.replay, taught, choosing, seed, wishes):
             yield Step("learning", learnt.done, learnt.total, learnt.loss, learnt.accuracy)
     assert learnt.fitted is not None
     return _Vehicles(
         calibrated(learnt.fitted.heads, bank.holdout),
-        seen.examples.where(parts == "test"),
-        [row for row in seen.kept if row.part == "test"],
+        aside,
+        shown,
         {**learnt.fitted.settings(), "corrections_of": _counts(parts)},
         seen.bad,
     )

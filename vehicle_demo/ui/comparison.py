@@ -20,6 +20,7 @@ _STAGES = {
     "reading": "Fitting the plate reader\u2019s last layer",
     "comparing": "Comparing old and new",
 }
+_PARTS = {"train": "to learn from", "validation": "to choose settings", "test": "to compare by"}
 # By stage with a curve what its share of right answers is of.
 _RIGHT = {"learning": "models right", "reading": "plates read"}
 _WIDTH, _HEIGHT = 320, 120
@@ -39,23 +40,20 @@ def readiness_html(ready: Readiness | None, agreed: Agreement | None, trouble: s
         + (f"<li><span>and {len(names) - _LISTED:,} more</span></li>" if len(names) > _LISTED else "")
         + "</ol></details>"
         for task, names in ready.names.items()
+        if names
     )
     agreement = "" if ready.agreement is None else f"<div><dt>mean certainty</dt><dd>{ready.agreement:.0%}</dd></div>"
-    aside = ready.plates["validation"] + ready.plates["test"]
-    plates = (
-        f"<div><dt>plates to learn from</dt><dd>{ready.plates['train']:,}</dd></div>"
-        f"<div><dt>plates to choose and compare by</dt><dd>{aside:,}</dd></div>"
-        f"<div><dt>of all plates misread</dt><dd>{ready.misread:,}</dd></div>"
-        if any(ready.plates.values())
-        else ""
-    )
     left_out = f"<div><dt>left out</dt><dd>{ready.left_out:,}</dd></div>" if ready.left_out else ""
+    plates = sum(ready.plates.values())
+    misread = f"<div><dt>plates read otherwise before</dt><dd>{ready.misread:,}</dd></div>" if plates else ""
     warnings = "".join(f'<p class="vd-warns">{escape(one)}</p>' for one in ready.warnings)
+    told = f"{ready.count:,} corrections" + (f" of vehicles, {plates:,} of plates" if plates else "")
+    parts = "".join(
+        f"<div><dt>{label}</dt><dd>{ready.parts[part]:,}{f' + {ready.plates[part]:,}' if plates else ''}</dd></div>"
+        for part, label in _PARTS.items()
+    )
     return (
-        f'<p class="vd-retrain-count">{ready.count:,} corrections</p><dl class="vd-counts">'
-        f"<div><dt>to learn from</dt><dd>{ready.parts['train']:,}</dd></div>"
-        f"<div><dt>to choose settings</dt><dd>{ready.parts['validation']:,}</dd></div>"
-        f"<div><dt>to compare by</dt><dd>{ready.parts['test']:,}</dd></div>{agreement}{left_out}{plates}</dl>"
+        f'<p class="vd-retrain-count">{told}</p><dl class="vd-counts">{parts}{misread}{agreement}{left_out}</dl>'
         f"{_agreement(agreed)}{lists}{warnings}"
     )
 
