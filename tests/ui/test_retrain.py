@@ -291,7 +291,7 @@ def test_plates_are_counted_and_it_is_said_where_they_teach_nothing(services: Se
     for place, number in enumerate(store.add([new_item(place, "AB12CDE") for place in range(30)])):
         store.record(Said(number, "ann", ANSWER, f"plate {place}", "AB12CDE" if place % 3 else "AB12CDF"))
     ready = words(ask("look", afresh=True)["ready"])
-    assert "0 corrections of vehicles, 30 of plates" in ready and "plates read otherwise before 10" in ready
+    assert "0 corrections of vehicles, 30 of plates" in ready and "plates misread before 10" in ready
     assert "drawn-nano has no plate reader of its own, so plates teach nothing." in ready
 
 

@@ -45,13 +45,13 @@ def readiness_html(ready: Readiness | None, agreed: Agreement | None, trouble: s
     agreement = "" if ready.agreement is None else f"<div><dt>mean certainty</dt><dd>{ready.agreement:.0%}</dd></div>"
     left_out = f"<div><dt>left out</dt><dd>{ready.left_out:,}</dd></div>" if ready.left_out else ""
     plates = sum(ready.plates.values())
-    misread = f"<div><dt>plates read otherwise before</dt><dd>{ready.misread:,}</dd></div>" if plates else ""
+    misread = f"<div><dt>plates misread before</dt><dd>{ready.misread:,}</dd></div>" if plates else ""
     warnings = "".join(f'<p class="vd-warns">{escape(one)}</p>' for one in ready.warnings)
     told = f"{ready.count:,} corrections" + (f" of vehicles, {plates:,} of plates" if plates else "")
-    parts = "".join(
-        f"<div><dt>{label}</dt><dd>{ready.parts[part]:,}{f' + {ready.plates[part]:,}' if plates else ''}</dd></div>"
-        for part, label in _PARTS.items()
-    )
+    counts = {
+        part: f"{ready.parts[part]:,}" + (f" + {ready.plates[part]:,} plates" if plates else "") for part in _PARTS
+    }
+    parts = "".join(f"<div><dt>{label}</dt><dd>{counts[part]}</dd></div>" for part, label in _PARTS.items())
     return (
         f'<p class="vd-retrain-count">{told}</p><dl class="vd-counts">{parts}{misread}{agreement}{left_out}</dl>'
         f"{_agreement(agreed)}{lists}{warnings}"

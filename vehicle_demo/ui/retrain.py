@@ -283,7 +283,8 @@ _PAGE = (
     '<div class="vd-actions"><button type="button" class="vd-main" data-retrain="start" disabled>Retrain</button></div>'
     '<details class="vd-wishes"><summary>Advanced</summary><p class="vd-quiet">What is left empty is chosen: several '
     "settings are fitted side by side, and the best on corrections kept aside is taken. Of ten pictures one is kept "
-    f"aside for that and one to compare by; which follows from the picture. It holds for vehicles and plates.</p>{''.join(map(_wish, LIMITS))}</details>"
+    f"aside for that and one to compare by; which follows from the picture. It holds for vehicles and plates.</p>"
+    f"{''.join(map(_wish, LIMITS))}</details>"
     '<div data-part="ready"><p class="vd-quiet">Counting the corrections.</p></div></section>'
     '<section aria-labelledby="vd-retrain-2"><h3 id="vd-retrain-2">The run</h3><div data-part="run"></div></section>'
     '<section aria-labelledby="vd-retrain-3"><h3 id="vd-retrain-3">The verdict</h3><div data-part="verdict"></div>'

@@ -132,7 +132,8 @@ def find_services(
     for source in sources:
         checkpoint = load_checkpoint(source)
         for precision in checkpoint.graphs:
-            choices[f"{checkpoint.name} {precision.upper()}"] = Choice(source, precision)
+            # What was named comes first, whatever is called the same in the folder.
+            choices.setdefault(f"{checkpoint.name} {precision.upper()}", Choice(source, precision))
     home = home or data_home()
     galleries = Galleries(home / "galleries", samples / "reid.parquet")
     labels = Labels(
