@@ -34,7 +34,7 @@ def write_reader(path: Path, text: str, size: tuple[int, int] = (160, 48), featu
         model.graph.initializer.extend(numpy_helper.from_array(v, n) for v, n in ((ones, "ones"), (nothing, "nothing")))
         model.graph.node.append(helper.make_node("Mul", ["column", "nothing"], ["column_of_nothing"]))
         model.graph.node.append(helper.make_node("Add", ["column_of_nothing", "ones"], ["features"]))
-        shape = ["N", 8, features]
+        shape: list[str | int | None] = ["N", 8, features]
         model.graph.output.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, shape))
         onnx.save(model, path)
     return path

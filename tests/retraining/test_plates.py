@@ -45,7 +45,7 @@ class Loop:
         """What the app would read now."""
         recognizer = self.recognizer.with_heads(self.versions.current())
         found = [recognizer.read_plate(picture, corners_of(box)) for picture, box, _ in self.plates[:40]]
-        return [one and one.to_slots_dict() for one in found]
+        return [one.to_slots_dict() if one else None for one in found]
 
 
 @pytest.fixture(scope="module")

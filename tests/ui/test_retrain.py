@@ -307,7 +307,7 @@ def test_what_became_of_plates_is_shown_beside_vehicles(services: Services) -> N
         layers.append(Head(CHARACTERS, weight, np.zeros(37, np.float32)))
     none = read_bank(services.recognizer().checkpoint).holdout.where(np.arange(0))
     rows = [ReadPlate("test", f"{row:064x}", Box(0, 0, 9, 9), text, "") for row, text in enumerate(some.texts)]
-    found = compare(own, own, none, none, [], PlatesToCompare(*layers, some, some, rows))
+    found = compare(own, own, none, none, [], PlatesToCompare(layers[0], layers[1], some, some, rows))
     name = services.versions().add(heads(1), About(BUILT_IN, "0", {}, found.to_dict(), "ada")).name
     told = asking(services)("look")
     assert "Promote: plate got better." in words(told["verdict"]) and "60 plates" in words(told["verdict"])

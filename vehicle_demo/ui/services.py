@@ -128,7 +128,7 @@ def find_services(
         raise CheckpointError(
             f"There is no checkpoint in {folder}. Set VEHICLE_DEMO_CHECKPOINT to a path or a Hub model."
         )
-    choices = {}
+    choices: dict[str, Choice] = {}
     for source in sources:
         checkpoint = load_checkpoint(source)
         for precision in checkpoint.graphs:
