@@ -320,4 +320,5 @@ def test_what_became_of_plates_is_shown_beside_vehicles(services: Services) -> N
 def test_each_stage_of_a_run_has_its_curve() -> None:
     points = (Point(5, 2.0, 0.5), Point(10, 1.0, 0.7), Point(5, 3.0, 0.1, "reading"), Point(10, 2.0, 0.9, "reading"))
     said = words(curve_svg(points))
-    assert "loss 1.00 models right, kept aside 70%" in said and "loss 2.00 plates read, kept aside 90%" in said
+    assert "heads, loss 1.00 models right, kept aside 70%" in said
+    assert "plate reader, loss 2.00 plates read, kept aside 90%" in said

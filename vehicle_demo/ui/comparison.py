@@ -21,8 +21,8 @@ _STAGES = {
     "comparing": "Comparing old and new",
 }
 _PARTS = {"train": "to learn from", "validation": "to choose settings", "test": "to compare by"}
-# By stage with a curve what its share of right answers is of.
-_RIGHT = {"learning": "models right", "reading": "plates read"}
+# By stage with a curve what learns, and what its share of right answers is of.
+_CURVES = {"learning": ("heads", "models right"), "reading": ("plate reader", "plates read")}
 _WIDTH, _HEIGHT = 320, 120
 
 
@@ -104,12 +104,12 @@ def _line_html(line: Sequence[str], person: str | None) -> str:
 
 def curve_svg(curve: Sequence[Point]) -> str:
     """Loss and the share of models named right, or plates read, step by step; nothing before there are two points."""
-    stages = [[point for point in curve if point.stage == stage] for stage in _RIGHT]
-    drawn = "".join(_curve(points, _RIGHT[points[0].stage]) for points in stages if len(points) > 1)
+    stages = [[point for point in curve if point.stage == stage] for stage in _CURVES]
+    drawn = "".join(_curve(points, *_CURVES[points[0].stage]) for points in stages if len(points) > 1)
     return drawn or '<div class="vd-curve"></div>'
 
 
-def _curve(curve: Sequence[Point], right: str) -> str:
+def _curve(curve: Sequence[Point], what: str, right: str) -> str:
     most = max(point.loss for point in curve)
     loss = _path([point.loss / most for point in curve], len(curve))
     aside = [point.accuracy for point in curve if point.accuracy is not None]
@@ -118,7 +118,7 @@ def _curve(curve: Sequence[Point], right: str) -> str:
     return (
         f'<figure class="vd-curve"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="Learning curve">'
         f'<path class="vd-axis" d="M0 {_HEIGHT}H{_WIDTH}"/><path class="vd-loss" d="{loss}"/>{line}</svg>'
-        f'<figcaption><span class="vd-loss">loss {curve[-1].loss:.2f}</span> {told}</figcaption></figure>'
+        f'<figcaption><span class="vd-loss">{what}, loss {curve[-1].loss:.2f}</span> {told}</figcaption></figure>'
     )
 
 
