@@ -49,15 +49,19 @@ def run(args: argparse.Namespace) -> None:
     )
 
 
-def spread(pictures: Sequence[Picture], count: int) -> list[Picture]:
-    """At most `count` pictures in their order, from all models as evenly as there are, always the same ones."""
+def spread(pictures: Sequence[Picture], count: int, of: str = "model") -> list[Picture]:
+    """At most `count` pictures in their order, from all models (or what `of` names) as evenly as there are.
+
+    They are always the same ones.
+    """
     import numpy as np
 
     rounds: dict[str | None, int] = defaultdict(int)
     turns = []
     for number in np.random.default_rng(_SEED).permutation(len(pictures)).tolist():
-        turns.append((rounds[pictures[number].model], number))
-        rounds[pictures[number].model] += 1
+        group = getattr(pictures[number], of)
+        turns.append((rounds[group], number))
+        rounds[group] += 1
     return [pictures[number] for number in sorted(number for _, number in sorted(turns)[:count])]
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vehicle_demo.retraining.compare import Comparison
+    from vehicle_demo.retraining.shares import Change
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
     from vehicle_demo.retraining.shipped import RetrainError
     from vehicle_demo.retraining.versions import VersionError
 
-    if not (args.corrections / "data").is_dir():
+    if not (args.corrections / "data").is_dir() and not (args.corrections / "plates.parquet").exists():
         raise FileNotFoundError(
             f"{args.corrections} holds no corrections: unpack what the Review tab's Download dataset gives there."
         )
@@ -78,14 +79,22 @@ def lines(comparison: Comparison) -> Iterator[str]:
     for part, tasks in comparison.figures.items():
         for task, figures in tasks.items():
             for name, change in (("top-1", figures.top1), ("top-5", figures.top5)):
-                low, high = change.interval
-                yield (
-                    f"{part}, {task} {name}: {change.before.value:.4f} -> {change.after.value:.4f} "
-                    f"({change.value:+.4f}, 95 % {low:+.4f} to {high:+.4f}, {change.before.count} vehicles)"
-                )
+                yield _told(f"{part}, {task} {name}", change, "vehicles")
             was, now = figures.calibration
             yield f"{part}, {task} expected calibration error: {was:.4f} -> {now:.4f}"
+    for part, plates in comparison.plates.items():
+        yield _told(f"{part}, plates read exactly", plates.exact, "plates")
+        was, now = plates.cer
+        yield f"{part}, character error rate: {was:.4f} -> {now:.4f}"
     for one in comparison.worse:
         before, after = one.change.before, one.change.after
         yield f"worse: {one.task} {one.name}: {before.right} -> {after.right} of {before.count}"
     yield comparison.verdict
+
+
+def _told(figure: str, change: Change, what: str) -> str:
+    low, high = change.interval
+    return (
+        f"{figure}: {change.before.value:.4f} -> {change.after.value:.4f} "
+        f"({change.value:+.4f}, 95 % {low:+.4f} to {high:+.4f}, {change.before.count} {what})"
+    )

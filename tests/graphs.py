@@ -22,9 +22,22 @@ def slots_of(text: str) -> np.ndarray:
     return slots
 
 
-def write_reader(path: Path, text: str, size: tuple[int, int] = (160, 48)) -> Path:
-    """Write a plate reader for plates of this (width, height) that always reads this text."""
-    return _write_by_light(path, ("plates", "logits"), size, slots_of(text), np.zeros((8, 37), np.float32))
+def write_reader(path: Path, text: str, size: tuple[int, int] = (160, 48), features: int = 0) -> Path:
+    """Write a plate reader for plates of this (width, height) that always reads this text.
+
+    It tells that its last layer reads so many `features` of each slot, all of them 1.
+    """
+    _write_by_light(path, ("plates", "logits"), size, slots_of(text), np.zeros((8, 37), np.float32))
+    if features:
+        model = onnx.load(path)
+        ones, nothing = np.ones((1, 8, features), np.float32), np.zeros((1, 8, features), np.float32)
+        model.graph.initializer.extend(numpy_helper.from_array(v, n) for v, n in ((ones, "ones"), (nothing, "nothing")))
+        model.graph.node.append(helper.make_node("Mul", ["column", "nothing"], ["column_of_nothing"]))
+        model.graph.node.append(helper.make_node("Add", ["column_of_nothing", "ones"], ["features"]))
+        shape: list[str | int | None] = ["N", 8, features]
+        model.graph.output.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, shape))
+        onnx.save(model, path)
+    return path
 
 
 def write_doubting_reader(path: Path, text: str) -> Path:

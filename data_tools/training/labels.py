@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from data_tools.readers.picture import Picture
-from vehicle_demo.models.heads import PLATE_SLOTS
-from vehicle_demo.recognition.plates import ALPHABET
+from vehicle_demo.recognition.plates import plate_slots as plate_slots
 
 _CATEGORIES = ("car", "suv", "truck", "bus", "van", "motorcycle")
 # What a body type is among the detection categories.
@@ -68,14 +67,6 @@ def implied_by_models(labels: Labels, pictures: Iterable[Picture], task: str) ->
 def number_of(names: tuple[str, ...], name: str | None) -> int:
     """The place of a name among the outputs; -1 for none, or one that is not taught."""
     return names.index(name) if name in names else -1
-
-
-def plate_slots(text: str | None) -> list[int]:
-    """Characters from the left, then blanks; -1 where a publisher has greyed one out or none is known."""
-    if text is None:
-        return [-1] * PLATE_SLOTS
-    read = [ALPHABET.find(character) if character.isalnum() else -1 for character in text[:PLATE_SLOTS].upper()]
-    return read + [len(ALPHABET)] * (PLATE_SLOTS - len(read))
 
 
 def _names(pictures: Sequence[Picture], task: str) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ import pytest
 
 from tests.retraining.clusters import examples, knowing, shown
 from vehicle_demo.recognition.heads import Heads
-from vehicle_demo.retraining.compare import ASIDE, HOLDOUT, Change, Comparison, Share, compare
+from vehicle_demo.retraining.compare import ASIDE, HOLDOUT, Comparison, compare
+from vehicle_demo.retraining.shares import Change, Share
 from vehicle_demo.retraining.shipped import Examples
 
 

@@ -16,8 +16,9 @@ from data_tools.pictures import photos
 from tests.graphs import write_checkpoint, write_graph
 from tests.retraining.files import Said, part_of, write_corrections
 from vehicle_demo.recognition import Box, CheckpointError, Recognizer
+from vehicle_demo.retraining.cache import Cache
 from vehicle_demo.retraining.corrections import read_corrections
-from vehicle_demo.retraining.features import Cache, GraphOfFeatures, Step, described
+from vehicle_demo.retraining.features import GraphOfFeatures, Step, described
 from vehicle_demo.retraining.shipped import RetrainError
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints" / "vehicledino-nano"

@@ -40,6 +40,15 @@ def test_a_version_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert found.about(version.name) == version and version.about.person == "ada"
 
 
+def test_what_models_imply_comes_back_too(tmp_path: Path) -> None:
+    implying = heads(3)
+    implying["make"] = replace(implying["make"], of_model=np.array([0, 1, 2, 3, 4, -1, 0]))
+    found = versions(tmp_path)
+    back = found.load(found.add(implying, ABOUT).name)
+    np.testing.assert_array_equal(back["make"].of_model, implying["make"].of_model)
+    assert back["type"].of_model is None
+
+
 def test_versions_are_numbered_and_the_newest_comes_first(tmp_path: Path) -> None:
     found = versions(tmp_path, 11)
     assert [name.split("-")[0] for name in found.names()] == [f"v{number}" for number in range(11, 0, -1)]

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
+import numpy as np
 import pytest
 
+from tests.annotation.drawn_plates import new_item
+from tests.graphs import write_reader
 from tests.retraining.drawn_heads import ABOUT, heads
+from tests.retraining.small import write_retrainable
 from tests.ui.conftest import jpeg
-from tests.ui.retrainable import new_app
+from tests.ui.retrainable import new_app, opened
 from vehicle_demo.annotation.items import VehicleItem
+from vehicle_demo.annotation.queue import Filter
 from vehicle_demo.annotation.store import ANSWER, BOX, Said
 from vehicle_demo.recognition import Recognizer
+from vehicle_demo.recognition.heads import Head
+from vehicle_demo.recognition.plates import CHARACTERS
+from vehicle_demo.retraining.cache import Cache
 from vehicle_demo.retraining.corrections import read_corrections
-from vehicle_demo.retraining.features import Cache, described
+from vehicle_demo.retraining.features import described
 from vehicle_demo.retraining.versions import BUILT_IN
 from vehicle_demo.ui import rescoring
 from vehicle_demo.ui.intake import new_vehicles
@@ -60,7 +70,7 @@ def test_what_waits_is_predicted_again_on_promotion_and_on_roll_back(services: S
     answer(services, answered)
     before = items(services, numbers)
     services.versions().promote(version, "ada", BUILT_IN)
-    assert rescoring.count_waiting(services) == 9
+    assert rescoring.count_waiting(services) == (9, 0)
     assert rescoring.rescore(services)
     now = services.recognizer().recognize(jpeg((200, 100), 10)).vehicles[0]
     for item in items(services, waiting):
@@ -71,7 +81,7 @@ def test_what_waits_is_predicted_again_on_promotion_and_on_roll_back(services: S
     # What was asked then is what was answered.
     assert items(services, [answered])[0].model == before[0].model
     assert items(services, [answered])[0].heads_version == BUILT_IN
-    assert rescoring.count_waiting(services) == 0
+    assert rescoring.count_waiting(services) == (0, 0)
 
     services.versions().roll_back("ada", version)
     assert rescoring.rescore(services)
@@ -204,3 +214,36 @@ def test_a_promotion_in_between_begins_anew(services: Services, version: str, mo
     assert not rescoring.rescore(services)
     assert rescoring.rescore(services)
     assert {item.heads_version for item in items(services, numbers)} == {BUILT_IN}
+
+
+def test_plates_that_wait_are_read_again_where_the_reader_was_taught(tmp_path: Path) -> None:
+    folder = write_retrainable(tmp_path / "checkpoints" / "nano")
+    write_reader(folder / "reader.onnx", "READER1", features=4)
+    described = json.loads((folder / "checkpoint.json").read_text()) | {"reader": "reader.onnx"}
+    (folder / "checkpoint.json").write_text(json.dumps(described))
+    services = opened(tmp_path)
+    store, versions, title = services.labels.store(), services.versions(), services.recognizer().checkpoint.title
+    numbers = store.add([replace(new_item(number, "READER1"), checkpoint=title) for number in range(3)])
+    store.record(Said(numbers[0], "ann", ANSWER, "c", "AB1"))
+    only_q = np.zeros((37, 4), np.float32)
+    only_q[CHARACTERS.index("Q")] = 2
+    taught = versions.add(heads(1), ABOUT, Head(CHARACTERS, only_q, np.zeros(37, np.float32))).name
+    plain, other = (versions.add(heads(seed), ABOUT).name for seed in (2, 3))
+
+    def read() -> list[tuple[str, int, str]]:
+        assert rescoring.rescore(services)
+        found = [store.plate(number) for number in numbers]
+        return [(one.reading.text, len(one.reading.slots), one.heads_version) for one in found if one.reading]
+
+    versions.promote(taught, "ada", BUILT_IN)
+    assert rescoring.count_waiting(services) == (0, 2)
+    answered, *waiting = read()
+    assert answered[0] == "READER1" and answered[2] == BUILT_IN
+    assert waiting == [("QQQQQQQQ", 8, taught)] * 2
+    (first, *_) = services.labels.queue().take("ann", "page", 1, Filter(length=8))
+    assert first.id == numbers[1] and first.confidence > 0.9
+    versions.promote(plain, "ada", taught)
+    assert [(text, by) for text, _, by in read()[1:]] == [("READER1", plain)] * 2
+    versions.promote(other, "ada", plain)  # neither of them has taught the reader
+    assert rescoring.count_waiting(services) == (0, 0)
+    assert [by for *_, by in read()[1:]] == [plain] * 2

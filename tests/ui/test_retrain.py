@@ -16,13 +16,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.annotation.drawn_plates import new_item
 from tests.annotation.drawn_vehicles import new_vehicle
 from tests.retraining.clusters import shown
 from tests.retraining.drawn_heads import ABOUT, heads
 from tests.ui.retrainable import VISITOR, Ask, asking, new_app, opened
 from vehicle_demo.annotation.store import ANSWER, Said
+from vehicle_demo.recognition import Box
+from vehicle_demo.recognition.heads import Head
+from vehicle_demo.recognition.plates import CHARACTERS
 from vehicle_demo.retraining.compare import compare
+from vehicle_demo.retraining.compare_plates import PlatesToCompare
 from vehicle_demo.retraining.job import Job, Point
+from vehicle_demo.retraining.plates import PlateExamples, ReadPlate
 from vehicle_demo.retraining.shipped import built_in_heads, read_bank
 from vehicle_demo.retraining.versions import BUILT_IN, About
 from vehicle_demo.ui import retrain
@@ -75,7 +81,7 @@ def words(html: str) -> str:
 
 def test_without_corrections_there_is_nothing_to_start(ask: Ask) -> None:
     told = ask("look", afresh=True)
-    first = "There are no corrections yet. Correct some vehicles in the Review tab first."
+    first = "There are no corrections yet. Correct some vehicles in the Review tab, or plates in the Plates tab, first."
     assert words(told["ready"]).strip() == first
     assert not told["can_start"]
     assert not told["busy"] and "built-in answers" in words(told["timeline"]) and told["heads"] == BUILT_IN
@@ -187,7 +193,7 @@ def test_what_got_worse_comes_first_with_pictures(ask: Ask, kept_aside: str) -> 
     told = ask("look")["comparison"]
     assert told.count('<img src="data:image/jpeg') == 6  # one for each vehicle, whatever of it is wrong
     said = words(told)
-    assert said.index("Got worse") < said.index("Got better") and "of the vehicles kept aside" in said
+    assert said.index("Got worse") < said.index("Got better") and "of those kept aside" in said
     assert "points (" in said and "Who is taken for whom: model" in said and 'aria-label="Confusion of model' in told
 
 
@@ -278,3 +284,41 @@ def test_who_comes_second_waits_in_line_and_sees_where(services: Services, monke
 def test_a_wish_outside_of_its_limits_is_refused(ask: Ask, wishes: dict[str, float]) -> None:
     told = ask("start", wishes=wishes)
     assert f"The {next(iter(wishes))} is to be from" in told["says"] and not told["busy"]
+
+
+def test_plates_are_counted_and_it_is_said_where_they_teach_nothing(services: Services, ask: Ask) -> None:
+    store = services.labels.store()
+    for place, number in enumerate(store.add([new_item(place, "AB12CDE") for place in range(30)])):
+        store.record(Said(number, "ann", ANSWER, f"plate {place}", "AB12CDE" if place % 3 else "AB12CDF"))
+    ready = words(ask("look", afresh=True)["ready"])
+    assert "0 corrections of vehicles, 30 of plates" in ready and "plates misread before 10" in ready
+    assert "drawn-nano has no plate reader of its own, so plates teach nothing." in ready
+
+
+def test_what_became_of_plates_is_shown_beside_vehicles(services: Services) -> None:
+    own = built_in_heads(services.recognizer().checkpoint)
+    shades = np.arange(60) % 2
+    features = np.repeat(np.eye(2, dtype=np.float32)[shades][:, None], 8, axis=1)
+    some = PlateExamples(features, np.where(shades, "AAAAAAAA", "BBBBBBBB"))
+    layers = []
+    for pair in ("BB", "BA"):
+        weight = np.zeros((37, 2), np.float32)
+        weight[[CHARACTERS.index(one) for one in pair], [0, 1]] = 9
+        layers.append(Head(CHARACTERS, weight, np.zeros(37, np.float32)))
+    none = read_bank(services.recognizer().checkpoint).holdout.where(np.arange(0))
+    rows = [ReadPlate("test", f"{row:064x}", Box(0, 0, 9, 9), text, "") for row, text in enumerate(some.texts)]
+    found = compare(own, own, none, none, [], PlatesToCompare(layers[0], layers[1], some, some, rows))
+    name = services.versions().add(heads(1), About(BUILT_IN, "0", {}, found.to_dict(), "ada")).name
+    told = asking(services)("look")
+    assert "Promote: plate got better." in words(told["verdict"]) and "60 plates" in words(told["verdict"])
+    said = words(told["comparison"])
+    assert "plate read exactly 50.0% 100.0% +50.0" in said and "character error rate 0.500 0.000 -0.500" in said
+    assert "Who is taken for whom: character, corrections kept aside" in said
+    assert f"{name}" in words(told["timeline"]) and "plates 100.0% (+50.0)" in words(told["timeline"])
+
+
+def test_each_stage_of_a_run_has_its_curve() -> None:
+    points = (Point(5, 2.0, 0.5), Point(10, 1.0, 0.7), Point(5, 3.0, 0.1, "reading"), Point(10, 2.0, 0.9, "reading"))
+    said = words(curve_svg(points))
+    assert "heads, loss 1.00 models right, kept aside 70%" in said
+    assert "plate reader, loss 2.00 plates read, kept aside 90%" in said

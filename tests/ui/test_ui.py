@@ -91,6 +91,14 @@ def test_the_menu_offers_every_precision_and_the_wanted_checkpoint_first(
         services.recognizer("gone")
 
 
+def test_the_wanted_checkpoint_is_taken_though_one_in_the_folder_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_checkpoint(tmp_path / "all" / "shipped")
+    monkeypatch.setenv("VEHICLE_DEMO_CHECKPOINT", str(write_checkpoint(tmp_path / "other")))
+    assert find_services(tmp_path / "all", tmp_path).recognizer().checkpoint.folder == tmp_path / "other"
+
+
 def test_no_checkpoint_at_all_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="VEHICLE_DEMO_CHECKPOINT"):
         find_services(tmp_path, tmp_path)

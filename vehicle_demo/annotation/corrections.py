@@ -17,10 +17,13 @@ from typing import Any, Final
 from sqlalchemy import text
 
 from vehicle_demo.annotation.consensus import Consensus, consensus
+from vehicle_demo.annotation.dataset import corrected_plates
 from vehicle_demo.annotation.items import PARTS, VehicleItem, vehicle_of
 from vehicle_demo.annotation.store import BOX, Store, UnknownItemError
 
 SPLITS: Final = ("train", "validation", "test")
+# Beside the vehicles, and not called after a split, so that `datasets` leaves it alone.
+PLATES_FILE: Final = "plates.parquet"
 # Of every ten pictures eight are for training and one for each of the others.
 _SHARES = (8, 9, 10)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first day that a zip file knows
@@ -71,6 +74,8 @@ def write_dataset(store: Store, folder: Path, names: Mapping[str, tuple[str, ...
     `type`, `make`, `model` (ClassLabel; null where nobody said), `status`, `weight` (certainty, 0-1), `people`,
     `predicted_type`, `predicted_make`, `predicted_model`, `source`, `checkpoint`, `heads_version`, `person`, `at`.
 
+    Settled plates are beside them in `plates.parquet`, where there are any; see `corrected_plates`.
+
     Args:
         names: the classes of `type`, `make` and `model`; names that people gave come behind them.
 
@@ -86,6 +91,10 @@ def write_dataset(store: Store, folder: Path, names: Mapping[str, tuple[str, ...
             path.write_bytes(tables[split])
         else:
             path.unlink(missing_ok=True)
+    if plates := corrected_plates(store):
+        (folder / PLATES_FILE).write_bytes(plates)
+    else:
+        (folder / PLATES_FILE).unlink(missing_ok=True)
     return len(found)
 
 

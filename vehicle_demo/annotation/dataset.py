@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import text
 
 from vehicle_demo.annotation.items import PlateItem, plate_of
-from vehicle_demo.annotation.store import ANSWER, Event, Store, event_of
+from vehicle_demo.annotation.store import ANSWER, Event, Store, UnknownItemError, event_of
 from vehicle_demo.recognition.rectify import box_around, checked_corners, rectified, seen_size
 
 # Longest side in pixels of a crop, and the share of its sides left around a plate.
@@ -87,6 +87,33 @@ def parquet_bytes(store: Store) -> bytes:
     return buffer.getvalue()
 
 
+def corrected_plates(store: Store) -> bytes:
+    """A parquet file of settled plates in their whole pictures, to retrain on; empty where there are none.
+
+    Columns: `image` (the picture's file as it is), and of those of `parquet_bytes` all that is not about the turned
+    plate: `picture`, `source`, `box`, `corners`, `predicted`, `checkpoint`, `heads_version`, `status`, `text`,
+    `person`, `at`.
+
+    Raises:
+        StoreError: the labels cannot be read, or a picture is gone.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    rows = []
+    for one in labelled(store):
+        try:
+            content = store.pictures.path(one.item.picture).read_bytes()
+        except OSError as error:
+            raise UnknownItemError(f"The picture {one.item.picture} of plate {one.item.id} is missing.") from error
+        rows.append({"image": {"bytes": content, "path": one.item.picture}, **_told(one)})
+    if not rows:
+        return b""
+    buffer = io.BytesIO()
+    parquet.write_table(pa.Table.from_pylist(rows), buffer)
+    return buffer.getvalue()
+
+
 def fast_plate_ocr_bytes(store: Store) -> bytes:
     """A zip with `labels.csv` (image_path, plate_text) and the plates with a text, as fast-plate-ocr trains on.
 
@@ -123,17 +150,24 @@ def _list(feature: dict[str, Any]) -> dict[str, Any]:
 
 
 def _row(store: Store, one: Labelled) -> dict[str, Any]:
-    item, label = one.item, one.label
-    reading = item.reading
+    reading = one.item.reading
     return {
-        "image": {"bytes": _crop(store, item), "path": f"{item.id:06d}.png"},
+        "image": {"bytes": _crop(store, one.item), "path": f"{one.item.id:06d}.png"},
+        "slots": [[asdict(character) for character in slot] for slot in reading.slots] if reading else [],
+        "confidence": one.item.confidence,
+        **_told(one),
+    }
+
+
+def _told(one: Labelled) -> dict[str, Any]:
+    """All columns that are the same whatever picture is beside them."""
+    item, label = one.item, one.label
+    return {
         "picture": item.picture,
         "source": item.source,
         "box": item.box.to_list(),
         "corners": [list(corner) for corner in item.corners],
-        "predicted": reading.text if reading else "",
-        "slots": [[asdict(character) for character in slot] for slot in reading.slots] if reading else [],
-        "confidence": item.confidence,
+        "predicted": item.reading.text if item.reading else "",
         "checkpoint": item.checkpoint,
         "heads_version": item.heads_version,
         "status": label.kind,

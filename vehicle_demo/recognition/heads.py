@@ -73,7 +73,9 @@ class Head:
 
 @dataclass(frozen=True, eq=False)
 class Heads:
-    """A version of all heads of `TENSORS`, by task.
+    """A version of all heads of `TENSORS`, by task; with `characters`, the last layer of the plate reader too.
+
+    That has a name for each character, in the reader's order; without it the reader's own layer answers.
 
     Raises:
         CheckpointError: what the models imply is not said of every model, or of names that are not there.
@@ -81,6 +83,7 @@ class Heads:
 
     version: str
     heads: Mapping[str, Head]
+    characters: Head | None = None
 
     def __post_init__(self) -> None:
         models = len(self.heads["model"].names)

@@ -40,7 +40,12 @@ class PlateGraph:
                 f"not {taken.shape} {taken.type} and {given.shape}."
             )
         self._input, self._what, self._answer = taken.name, what, answer
+        self._given = given.name
         self.size = (width, height)
+
+    def width_of(self, output: str) -> int:
+        """The last dimension of an output; 0 where there is none of that name."""
+        return next((int(one.shape[-1]) for one in self._session.get_outputs() if one.name == output), 0)
 
     def run(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """Pictures (H, W, 3) uint8 -> their answers (N, *answer) float32, a few in memory at a time.
@@ -48,10 +53,14 @@ class PlateGraph:
         Raises:
             CheckpointError: the graph answered with values that are not finite.
         """
+        return self.answers(pictures, self._given, self._answer)
+
+    def answers(self, pictures: Sequence[np.ndarray], output: str, shape: tuple[int, int]) -> np.ndarray:
+        """The same by an output of that name, which gives (N, *shape). Raises CheckpointError as `run` does."""
         if not pictures:
-            return np.zeros((0, *self._answer), np.float32)
+            return np.zeros((0, *shape), np.float32)
         parts = [
-            self._session.run(None, {self._input: np.stack(pictures[start : start + _CHUNK])})[0]
+            self._session.run([output], {self._input: np.stack(pictures[start : start + _CHUNK])})[0]
             for start in range(0, len(pictures), _CHUNK)
         ]
         answers = np.concatenate(parts)

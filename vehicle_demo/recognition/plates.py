@@ -9,6 +9,8 @@ from vehicle_demo.recognition.results import Box, Character, PlateReading
 SLOTS = 8
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 BLANK = len(ALPHABET)
+# What each column of the logits says, a blank last.
+CHARACTERS = (*ALPHABET, "")
 # Alternatives kept for each slot.
 _KEPT = 3
 
@@ -35,7 +37,15 @@ def read_slots(logits: np.ndarray, box: Box | None) -> PlateReading | None:
         return None
     ranked = np.argsort(-probabilities, axis=1, kind="stable")[:, :_KEPT]
     slots = tuple(
-        tuple(Character((*ALPHABET, "")[index], float(row[index])) for index in best)
+        tuple(Character(CHARACTERS[index], float(row[index])) for index in best)
         for row, best in zip(probabilities, ranked, strict=True)
     )
     return PlateReading("".join(c.character for c in characters), float(scores.prod()), box, characters, slots)
+
+
+def plate_slots(text: str | None) -> list[int]:
+    """Characters from the left, then blanks; -1 where a publisher has greyed one out or none is known."""
+    if text is None:
+        return [-1] * SLOTS
+    read = [ALPHABET.find(character) if character.isalnum() else -1 for character in text[:SLOTS].upper()]
+    return read + [BLANK] * (SLOTS - len(read))

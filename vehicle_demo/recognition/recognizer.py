@@ -71,6 +71,12 @@ class Recognizer:
             raise CheckpointError(
                 f"The heads {heads.version} were fitted on another graph's features. Choose heads of {checkpoint.name}."
             )
+        self._characters = heads.characters if heads else None
+        if heads and heads.characters and (reader is None or reader.features != heads.characters.features):
+            raise CheckpointError(
+                f"The heads {heads.version} were fitted on another plate reader than "
+                f"{checkpoint.name} has. Choose others."
+            )
 
     @classmethod
     def from_checkpoint(cls, source: str | Path, precision: str = "fp32", threads: int | None = None) -> Recognizer:
@@ -95,6 +101,11 @@ class Recognizer:
             reader=Reader(reader, threads) if reader else None,
             finder=CornerFinder(corners, threads) if corners else None,
         )
+
+    @property
+    def reader(self) -> Reader | None:
+        """The plate reader beside the graph, where there is one."""
+        return self._reader
 
     def with_heads(self, heads: Heads | None) -> Recognizer:
         """The same checkpoint answering with other heads, or with the graph's own; all else is shared.
@@ -231,6 +242,18 @@ class Recognizer:
         corners = checked_corners(corners, picture.size)
         (slots,) = self._slots([(self._rectified(picture, corners), None)])
         return _read_between(slots, corners, picture.size)
+
+    def prepare_plate(self, image: ImageSource, corners: Corners) -> np.ndarray:
+        """What the plate reader sees of the plate with these corners when `read_plate` reads it: (H, W, 3) uint8.
+
+        Raises:
+            ImageError: the picture or the corners cannot be used.
+            CheckpointError: there is no reader beside the graph.
+        """
+        if self._reader is None:
+            raise CheckpointError(f"{self.checkpoint.name} has no plate reader.")
+        picture = open_image(image)
+        return self._reader.prepare(self._rectified(picture, checked_corners(corners, picture.size)))
 
     def read_photo(self, image: ImageSource) -> list[PlateReading]:
         """Read every plate of a photo, or the one plate that fills the picture; the surest first.
@@ -374,7 +397,7 @@ class Recognizer:
         if not crops:
             return []
         if self._reader is not None:
-            return list(self._reader.run([self._reader.prepare(*crop) for crop in crops]))
+            return list(self._reader.read([self._reader.prepare(*crop) for crop in crops], self._characters))
         return list(self.graph.run([self.graph.prepare(*crop) for crop in crops])["ocr_logits"][:, 0])
 
     def _recognition(

@@ -3,83 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from math import sqrt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
 from vehicle_demo.recognition.heads import TENSORS, Heads
 from vehicle_demo.retraining.calibration import calibration_error
+from vehicle_demo.retraining.compare_plates import BLANK, PlatesToCompare, SaidOfPlates, named
 from vehicle_demo.retraining.corrections import Correction
+from vehicle_demo.retraining.plates import ReadPlate
+from vehicle_demo.retraining.shares import Change, Share, changed
 from vehicle_demo.retraining.shipped import Examples
 
 HOLDOUT: Final = "hold-out"
 ASIDE: Final = "corrections kept aside"
+# What changes of plates are called beside the tasks of vehicles: whole ones, and single characters.
+PLATE: Final = "plate"
+CHARACTER: Final = "character"
 # As much may be lost on the hold-out, in any head.
 TOLERATED: Final = 0.01
-_Z = 1.96
 _LISTED = 12
 _CONFUSED = 8
-
-
-@dataclass(frozen=True)
-class Share:
-    """So many right of so many."""
-
-    right: int
-    count: int
-
-    @property
-    def value(self) -> float:
-        """In [0, 1]; 0 of nothing."""
-        return self.right / self.count if self.count else 0.0
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % interval (JASA 22, 1927)."""
-        if not self.count:
-            return 0.0, 1.0
-        n, p = self.count, self.value
-        middle = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-        half = _Z * sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
-        return max(0.0, middle - half), min(1.0, middle + half)
-
-
-@dataclass(frozen=True)
-class Change:
-    """The same vehicles before and after: `gained` were wrong and are right now, `lost` the other way round."""
-
-    before: Share
-    after: Share
-    gained: int
-    lost: int
-
-    @property
-    def value(self) -> float:
-        """After less before, in [-1, 1]."""
-        return self.after.value - self.before.value
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 % interval of the difference of paired shares (Newcombe, Statistics in Medicine 17, 1998, method 10)."""
-        n = self.before.count
-        if not n:
-            return -1.0, 1.0
-        both = self.before.right - self.lost
-        neither = n - both - self.gained - self.lost
-        margins = self.before.right * self.after.right * (n - self.before.right) * (n - self.after.right)
-        product = both * neither - self.gained * self.lost
-        correlation = (max(product - n / 2, 0) if product > 0 else product) / sqrt(margins) if margins else 0.0
-        (low_b, high_b), (low_a, high_a) = self.before.interval, self.after.interval
-        before, after = self.before.value, self.after.value
-
-        def reach(one: float, other: float) -> float:
-            return sqrt(max(one**2 - 2 * correlation * one * other + other**2, 0.0))
-
-        low = self.value - reach(after - low_a, high_b - before)
-        return low, self.value + reach(high_a - after, before - low_b)
 
 
 @dataclass(frozen=True)
@@ -92,8 +38,19 @@ class Figures:
 
 
 @dataclass(frozen=True)
+class PlateFigures:
+    """The plate reader on one set of plates: how many it reads exactly, and its character error rate before and after.
+
+    That is the edits (Levenshtein) from what is read to what is true, for each true character.
+    """
+
+    exact: Change
+    cer: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Class:
-    """What became of one name on one set of vehicles (`part`)."""
+    """What became of one name, or of one character, on one set of vehicles (`part`)."""
 
     part: str
     task: str
@@ -103,7 +60,7 @@ class Class:
 
 @dataclass(frozen=True)
 class Turned:
-    """A vehicle kept aside that was named right before (`truth`) and is taken for `after` now.
+    """A vehicle or plate kept aside that was right before (`truth`) and is taken for `after` now.
 
     `picture` is the SHA-256 of its encoded picture, `box` its place in that, [x1, y1, x2, y2] in pixels.
     """
@@ -132,7 +89,7 @@ class Comparison:
     """Figures and confusions by set and task, what got worse (the most lost first), and what to think of it.
 
     `worse` are names on either set, `turned` single vehicles among the corrections kept aside. `better` is whether the
-    new heads deserve to be promoted.
+    new heads deserve to be promoted. `plates` are figures by set, where plates were learnt from.
     """
 
     figures: Mapping[str, Mapping[str, Figures]]
@@ -142,6 +99,7 @@ class Comparison:
     confusions: Mapping[str, Mapping[str, Confusion]]
     verdict: str
     better: bool
+    plates: Mapping[str, PlateFigures] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -170,17 +128,30 @@ class Comparison:
             },
             values["verdict"],
             values["better"],
+            {
+                part: PlateFigures(_change(one["exact"]), tuple(one["cer"]))
+                for part, one in values.get("plates", {}).items()
+            },
         )
 
 
-def compare(old: Heads, new: Heads, holdout: Examples, aside: Examples, shown: Sequence[Correction]) -> Comparison:
+def compare(
+    old: Heads,
+    new: Heads,
+    holdout: Examples,
+    aside: Examples,
+    shown: Sequence[Correction],
+    plates: PlatesToCompare | None = None,
+) -> Comparison:
     """Measure both; a vehicle whose true name the heads do not know counts as wrong, one without a name not at all.
 
     Args:
         shown: the corrections behind the rows of `aside`.
+        plates: where the reader's last layer has been taught too.
     """
     figures: dict[str, dict[str, Figures]] = {}
     confusions: dict[str, dict[str, Confusion]] = {}
+    read: dict[str, PlateFigures] = {}
     classes: list[Class] = []
     turned: list[Turned] = []
     for part, examples in ((HOLDOUT, holdout), (ASIDE, aside)):
@@ -190,26 +161,52 @@ def compare(old: Heads, new: Heads, holdout: Examples, aside: Examples, shown: S
             known = examples.where(said)
             before, after = (_Named.by(heads, task, known) for heads in (old, new))
             figures[part][task] = Figures(
-                _changed(before.right, after.right),
-                _changed(before.listed, after.listed),
+                changed(before.right, after.right),
+                changed(before.listed, after.listed),
                 (before.calibration, after.calibration),
             )
             truth = known.truth[task].tolist()
             confusions[part][task] = _confusion(truth, before.names, after.names)
-            for name in sorted(set(truth)):
-                rows = known.truth[task] == name
-                classes.append(Class(part, task, name, _changed(before.right[rows], after.right[rows])))
+            classes += _classes(part, task, truth, before.right, after.right)
             if part == ASIDE:
                 for row in np.flatnonzero(before.right & ~after.right):
                     one = shown[said[row]]
                     turned.append(Turned(one.picture, tuple(one.box.to_list()), task, truth[row], after.names[row]))
+    if plates is not None:
+        for part, some in ((HOLDOUT, plates.holdout), (ASIDE, plates.aside)):
+            was, now = (SaidOfPlates.by(layer, some) for layer in (plates.old, plates.new))
+            texts, truth = some.texts.tolist(), named(some.slots)
+            read[part] = PlateFigures(changed(was.right, now.right), (was.cer(texts), now.cer(texts)))
+            confusions[part][CHARACTER] = _confusion(truth, was.characters(), now.characters())
+            rights = ((said.columns == some.slots).ravel() for said in (was, now))
+            classes += (one for one in _classes(part, CHARACTER, truth, *rights) if one.name != BLANK)
+            if part == ASIDE:
+                turned += _turned(plates.shown, was, now)
     moved = sorted(classes, key=lambda one: one.change.gained - one.change.lost)
     fallen = [one for one in moved if one.change.value < 0]
     risen = [one for one in reversed(moved) if one.change.value > 0]
-    verdict, better = _verdict(figures)
-    return Comparison(
-        figures, tuple(fallen[:_LISTED]), tuple(risen[:_LISTED]), tuple(turned), confusions, verdict, better
+    verdict, better = _verdict(
+        {
+            part: {task: one.top1 for task, one in tasks.items()} | ({PLATE: read[part].exact} if read else {})
+            for part, tasks in figures.items()
+        }
     )
+    return Comparison(
+        figures, tuple(fallen[:_LISTED]), tuple(risen[:_LISTED]), tuple(turned), confusions, verdict, better, read
+    )
+
+
+def _turned(shown: Sequence[ReadPlate], before: SaidOfPlates, after: SaidOfPlates) -> Iterator[Turned]:
+    for plate, was, now, text in zip(shown, before.right, after.right, after.texts, strict=True):
+        if was and not now:
+            yield Turned(plate.picture, tuple(plate.box.to_list()), PLATE, plate.text, text)
+
+
+def _classes(part: str, task: str, truth: Sequence[str], before: np.ndarray, after: np.ndarray) -> Iterator[Class]:
+    """What became of every name, by whether each example was and is right."""
+    names = np.array(truth)
+    for name in sorted(set(truth)):
+        yield Class(part, task, name, changed(before[names == name], after[names == name]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,24 +260,14 @@ def _class(values: Mapping[str, Any]) -> Class:
     return Class(values["part"], values["task"], values["name"], _change(values["change"]))
 
 
-def _changed(before: np.ndarray, after: np.ndarray) -> Change:
-    count = len(before)
-    return Change(
-        Share(int(before.sum()), count),
-        Share(int(after.sum()), count),
-        int((after & ~before).sum()),
-        int((before & ~after).sum()),
-    )
-
-
 def _change(values: Mapping[str, Any]) -> Change:
     return Change(Share(**values["before"]), Share(**values["after"]), values["gained"], values["lost"])
 
 
-def _verdict(figures: Mapping[str, Mapping[str, Figures]]) -> tuple[str, bool]:
-    """Whether to promote, in a few sentences."""
-    aside = {task: one.top1 for task, one in figures[ASIDE].items() if one.top1.before.count}
-    held = {task: one.top1 for task, one in figures[HOLDOUT].items()}
+def _verdict(changes: Mapping[str, Mapping[str, Change]]) -> tuple[str, bool]:
+    """Whether to promote, in a few sentences, from what became of right answers by set and task."""
+    aside = {task: change for task, change in changes[ASIDE].items() if change.before.count}
+    held = changes[HOLDOUT]
     forgotten = {task: change for task, change in held.items() if change.value <= -TOLERATED}
     gained = {task: change for task, change in aside.items() if change.interval[0] > 0}
     lost = {task: change for task, change in aside.items() if change.interval[1] < 0}

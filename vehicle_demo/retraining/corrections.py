@@ -1,7 +1,7 @@
 """The corrections data set: what people said of vehicles, as the label store exports it.
 
-A folder with `data/{train,validation,test}.parquet`. A picture's split follows from its bytes, so what is once kept
-aside is never learnt from later on.
+A folder with `data/{train,validation,test}.parquet`, and `plates.parquet` where plates were read. A picture's split
+follows from its bytes, so what is once kept aside is never learnt from later on.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 
 from vehicle_demo.recognition.heads import TENSORS
 from vehicle_demo.recognition.results import Box
+from vehicle_demo.retraining.plates import ReadPlate, read_plates
 from vehicle_demo.retraining.shipped import RetrainError
 
 # Learnt from; settings chosen by; old and new compared on.
@@ -46,18 +47,21 @@ class Correction:
 class Corrections:
     """The rows of a folder that say what a vehicle is, in the folder's order, and how many there are of each status.
 
-    `data` is a digest of all that a fit can learn from.
+    `plates` are those that somebody read. `data` is a digest of all that a fit can learn from.
     """
 
     folder: Path
     rows: tuple[Correction, ...]
     statuses: Mapping[str, int] = field(default_factory=dict)
+    plates: tuple[ReadPlate, ...] = ()
 
     @property
     def data(self) -> str:
         digest = hashlib.sha256()
         for row in self.rows:
             digest.update(repr((row.part, row.picture, row.box, sorted(row.truth.items()), row.weight)).encode())
+        for plate in self.plates:
+            digest.update(repr((plate.part, plate.picture, plate.box, plate.text)).encode())
         return digest.hexdigest()
 
     def pictures(self) -> Iterator[tuple[Correction, bytes]]:
@@ -81,9 +85,12 @@ def read_corrections(folder: Path) -> Corrections:
             statuses[values["status"]] += 1
             if _useful(values):
                 rows.append(_correction(part, values))
-    if not rows:
-        raise RetrainError("There are no corrections yet. Correct some vehicles in the Review tab first.")
-    return Corrections(folder, tuple(rows), dict(statuses))
+    plates = read_plates(folder)
+    if not rows and not plates:
+        raise RetrainError(
+            "There are no corrections yet. Correct some vehicles in the Review tab, or plates in the Plates tab, first."
+        )
+    return Corrections(folder, tuple(rows), dict(statuses), plates)
 
 
 def _rows(folder: Path, part: str, columns: Any) -> Iterator[dict[str, Any]]:

@@ -5,26 +5,28 @@ Whoever only wants features runs the graph no further than those: `GraphOfFeatur
 
 from __future__ import annotations
 
-import hashlib
-import os
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from vehicle_demo.recognition import CheckpointError, ImageError, Recognizer
-from vehicle_demo.recognition.checkpoint import Checkpoint
-from vehicle_demo.recognition.graph import Graph
+from vehicle_demo.recognition.graph import Graph, usable_cores
 from vehicle_demo.recognition.heads import TENSORS, features_of
 from vehicle_demo.recognition.results import Box
+from vehicle_demo.retraining.cache import Cache
 from vehicle_demo.retraining.corrections import Correction, Corrections
-from vehicle_demo.retraining.shipped import Examples, graph_sha256
+from vehicle_demo.retraining.shipped import Examples
 
 _LEAST = 2
 # Seen together: four are done sooner than one after the other.
 _TOGETHER = 4
+# Batches for each core that may be waiting or done and not collected: pictures are large.
+_AHEAD = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,46 +43,11 @@ class Step:
     bad: tuple[str, ...] = ()
 
 
-class Cache:
-    """A folder of features by picture, box and graph. What is damaged, or does not fit on the disk, is no loss."""
-
-    def __init__(self, folder: Path, graph: str) -> None:
-        """`graph` is the digest of the graph that the features come from."""
-        self._folder, self._graph = folder, graph
-
-    @classmethod
-    def beside(cls, versions: Path, checkpoint: Checkpoint) -> Cache:
-        """The one in a checkpoint's folder of versions, of what its fp32 graph gives. Raises CheckpointError."""
-        return cls(versions / "features", graph_sha256(checkpoint))
-
-    def get(self, picture: str, box: Box, length: int) -> np.ndarray | None:
-        """Features (length,) float32, or None."""
-        try:
-            features = np.load(self._path(picture, box), allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            return None
-        return features if features.shape == (length,) and features.dtype == np.float32 else None
-
-    def put(self, picture: str, box: Box, features: np.ndarray) -> None:
-        """Keep features (D,) float32, written beside their place and moved into it."""
-        beside = None
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".part-", delete=False) as file:
-                beside = Path(file.name)
-                np.save(file, features, allow_pickle=False)
-            os.replace(beside, self._path(picture, box))
-        except OSError:
-            if beside is not None:
-                beside.unlink(missing_ok=True)
-
-    def _path(self, picture: str, box: Box) -> Path:
-        key = repr((self._graph, picture, box))
-        return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()}.npy"
-
-
 class GraphOfFeatures:
-    """A recogniser's graph as far as the features that heads read, without what finds vehicles and reads plates."""
+    """A recogniser's graph as far as the features that heads read, without what finds vehicles and reads plates.
+
+    One run takes one core; any number of threads may share it.
+    """
 
     def __init__(self, recognizer: Recognizer) -> None:
         """Raises CheckpointError when the graph's file cannot be read any more."""
@@ -95,7 +62,7 @@ class GraphOfFeatures:
                 extract_model(str(whole.path), str(path), [whole.input], [self._tensor])
             except Exception as error:  # of protobuf, of the file system or of onnx, which have nothing in common
                 raise CheckpointError(f"{whole.path} cannot be read ({error}). Fetch the checkpoint again.") from error
-            self._graph = Graph(path, required=[self._tensor])
+            self._graph = Graph(path, threads=1, required=[self._tensor])
 
     def run(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """(N, 3, S, S) float32 -> features (N, D) float32."""
@@ -103,32 +70,65 @@ class GraphOfFeatures:
 
 
 def described(recognizer: Recognizer, corrections: Corrections, cache: Cache) -> Iterator[Step]:
-    """Look at every correction that the cache does not have; a step for each, the last one with all features."""
-    total = len(corrections.rows)
+    """Look at every correction that the cache does not have; a step for each few, the last one with all features.
+
+    Every core decodes and looks for itself: that is done sooner than each picture by all of them.
+    """
+    total, cores = len(corrections.rows), usable_cores()
     features: dict[int, np.ndarray] = {}
-    waiting: dict[int, np.ndarray] = {}
-    bad: list[str] = []
+    bad: dict[int, str] = {}
     graph: GraphOfFeatures | None = None
-    for place, (row, encoded) in enumerate(corrections.pictures()):
-        yield Step(place, total)
-        if (known := cache.get(row.picture, row.box, recognizer.features)) is not None:
-            features[place] = known
-        else:
-            try:
-                waiting[place] = _prepared(recognizer, row.box, encoded)
-            except ImageError as error:
-                bad.append(f"picture {row.picture[:12]}: {error}")
-        if len(waiting) == _TOGETHER or (waiting and place == total - 1):
-            graph = graph or GraphOfFeatures(recognizer)
-            features |= zip(waiting, graph.run(list(waiting.values())), strict=True)
-            for number in waiting:
-                cache.put(corrections.rows[number].picture, corrections.rows[number].box, features[number])
-            waiting.clear()
+    with ThreadPoolExecutor(cores) as pool:
+        looking: deque[Future[dict[int, np.ndarray | str]]] = deque()
+
+        def collect() -> None:
+            for place, found in looking.popleft().result().items():
+                if isinstance(found, str):
+                    bad[place] = found
+                else:
+                    features[place] = found
+
+        unseen: list[tuple[int, Correction, bytes]] = []
+        for place, (row, encoded) in enumerate(corrections.pictures()):
+            if (known := cache.get(row.picture, row.box, recognizer.features)) is not None:
+                features[place] = known
+            else:
+                unseen.append((place, row, encoded))
+            if len(unseen) == _TOGETHER or (unseen and place == total - 1):
+                graph = graph or GraphOfFeatures(recognizer)
+                looking.append(pool.submit(_looked_at, recognizer, graph, cache, unseen))
+                unseen = []
+            if len(looking) > _AHEAD * cores:
+                collect()
+            yield Step(len(features) + len(bad), total)
+        while looking:
+            collect()
+            yield Step(len(features) + len(bad), total)
     places = sorted(features)
     kept = tuple(corrections.rows[place] for place in places)
     truth = {task: np.array([row.truth[task] for row in kept], dtype=np.str_) for task in TENSORS}
     rows = np.array([features[place] for place in places], np.float32).reshape(-1, recognizer.features)
-    yield Step(total, total, kept, Examples(rows, truth), tuple(bad))
+    yield Step(total, total, kept, Examples(rows, truth), tuple(bad[place] for place in sorted(bad)))
+
+
+def _looked_at(
+    recognizer: Recognizer, graph: GraphOfFeatures, cache: Cache, rows: Sequence[tuple[int, Correction, bytes]]
+) -> dict[int, np.ndarray | str]:
+    """By their places the features (D,) float32 of a few corrections, or why they could not be seen."""
+    found: dict[int, np.ndarray | str] = {}
+    prepared: dict[int, np.ndarray] = {}
+    for place, row, encoded in rows:
+        try:
+            _check(row.box)
+            (prepared[place],) = recognizer.prepare_boxes(encoded, [row.box])
+        except ImageError as error:
+            found[place] = f"picture {row.picture[:12]}: {error}"
+    if prepared:
+        found |= zip(prepared, graph.run(list(prepared.values())), strict=True)
+    for place, row, _ in rows:
+        if isinstance(features := found[place], np.ndarray):
+            cache.put(row.picture, row.box, features)
+    return found
 
 
 def seen(recognizer: Recognizer, cache: Cache, picture: str, box: Box, encoded: bytes) -> np.ndarray:
@@ -147,12 +147,6 @@ def seen(recognizer: Recognizer, cache: Cache, picture: str, box: Box, encoded: 
     features = np.ascontiguousarray(outputs[features_of(recognizer.graph.outputs)][0], np.float32)
     cache.put(picture, box, features)
     return features
-
-
-def _prepared(recognizer: Recognizer, box: Box, encoded: bytes) -> np.ndarray:
-    _check(box)
-    (picture,) = recognizer.prepare_boxes(encoded, [box])
-    return picture
 
 
 def _check(box: Box) -> None:

@@ -26,11 +26,12 @@ Export = Callable[[Path], object]
 
 @dataclass(frozen=True)
 class Point:
-    """A point of the learning curve; `accuracy` as in `fit.Step`."""
+    """A point of the learning curve of a stage; `accuracy` as in `fit.Step` or, of plates, `CharacterStep`."""
 
     step: int
     loss: float
     accuracy: float | None
+    stage: str = "learning"
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ class Jobs:
         since = job.since if said["stage"] == job.stage else time.monotonic()
         curve = job.curve
         if said["loss"] is not None:
-            curve = (*curve, Point(said["done"], said["loss"], said["accuracy"]))
+            curve = (*curve, Point(said["done"], said["loss"], said["accuracy"], said["stage"]))
         self._set(stage=said["stage"], since=since, done=said["done"], total=said["total"], curve=curve)
 
     def _set(self, **values: Any) -> None:

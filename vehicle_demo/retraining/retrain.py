@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from vehicle_demo.recognition import Recognizer
-from vehicle_demo.retraining import features
+from vehicle_demo.recognition.heads import Head, Heads
+from vehicle_demo.retraining.cache import Cache
 from vehicle_demo.retraining.calibration import calibrated
 from vehicle_demo.retraining.compare import Comparison, compare
-from vehicle_demo.retraining.corrections import read_corrections
+from vehicle_demo.retraining.compare_plates import PlatesToCompare
+from vehicle_demo.retraining.corrections import Correction, Corrections, read_corrections
+from vehicle_demo.retraining.features import described
+from vehicle_demo.retraining.plates import described_plates, read_plate_bank
 from vehicle_demo.retraining.settings import Wishes
-from vehicle_demo.retraining.shipped import RetrainError, built_in_heads, read_bank
+from vehicle_demo.retraining.shipped import Bank, Examples, RetrainError, built_in_heads, read_bank, reader_sha256
 from vehicle_demo.retraining.versions import About, Version, Versions, folder_of
 
-Stage = Literal["looking", "learning", "comparing"]
+Stage = Literal["looking", "learning", "reading", "comparing"]
 
 
 @dataclass(frozen=True)
 class Step:
     """How far it is within a stage; `loss` and `accuracy` (on corrections kept aside) while it learns.
 
-    The last step has the `version` that was written, its `comparison` with the heads before it, and which corrections
-    could not be used (`bad`).
+    It learns to name vehicles, and then to read plates. The last step has the `version` that was written, its
+    `comparison` with the heads before it, and which corrections could not be used (`bad`).
     """
 
     stage: Stage
@@ -42,7 +46,7 @@ class Step:
 def versions_of(home: Path, recognizer: Recognizer) -> Versions:
     """The versions of a recogniser's heads in this home."""
     checkpoint = recognizer.checkpoint
-    return Versions(folder_of(home, checkpoint), checkpoint.title, recognizer.features)
+    return Versions(folder_of(home, checkpoint), checkpoint.title, recognizer.features, reader_sha256(checkpoint))
 
 
 def retrain(
@@ -64,34 +68,131 @@ def retrain(
         RetrainError: there is nothing to learn from, or the checkpoint lacks what that needs.
         VersionError: the version could not be written.
     """
-    # Brings torch, which only a fit needs.
-    from vehicle_demo.retraining.fit import Taught, fit
-
     checkpoint = recognizer.checkpoint
     corrections = read_corrections(folder)
     bank = read_bank(checkpoint)
     start = versions.current() or built_in_heads(checkpoint)
-    cache = features.Cache.beside(versions.folder, checkpoint)
-    for seen in features.described(recognizer, corrections, cache):
+    vehicles = yield from _vehicles(recognizer, versions, corrections, bank, start, seed, wishes)
+    plates = yield from _plates(recognizer, versions, corrections, start, seed, wishes)
+    bad = (*vehicles.bad, *plates.bad)
+    if not vehicles.settings and not plates.settings:
+        raise RetrainError(f"None of the corrections can be learnt from: {bad[0]}")
+    yield Step("comparing", 0, 1)
+    heads = Heads(vehicles.heads.version, vehicles.heads.heads, plates.characters)
+    comparison = compare(start, heads, bank.holdout, vehicles.aside, vehicles.shown, plates.compared)
+    about = About(
+        start.version,
+        corrections.data,
+        {**vehicles.settings, **plates.settings, "seed": seed},
+        comparison.to_dict(),
+        person,
+    )
+    version = versions.add(heads.heads, about, heads.characters)
+    yield Step("comparing", 1, 1, version=version, comparison=comparison, bad=bad)
+
+
+@dataclass(frozen=True, eq=False)
+class _Vehicles:
+    """Heads that have learnt from vehicles, or those before, and vehicles kept aside.
+
+    `settings` are empty where nothing was learnt.
+    """
+
+    heads: Heads
+    aside: Examples
+    shown: Sequence[Correction]
+    settings: Mapping[str, Any]
+    bad: tuple[str, ...]
+
+
+def _vehicles(
+    recognizer: Recognizer,
+    versions: Versions,
+    corrections: Corrections,
+    bank: Bank,
+    start: Heads,
+    seed: int,
+    wishes: Wishes | None,
+) -> Generator[Step, None, _Vehicles]:
+    """Fit the heads of type, make and model, unless nobody said anything of vehicles."""
+    if not corrections.rows:
+        return _Vehicles(start, bank.holdout.where(np.zeros(len(bank.holdout), bool)), (), {}, ())
+    # Brings torch, which only a fit needs.
+    from vehicle_demo.retraining.fit import Taught, fit
+    from vehicle_demo.retraining.threads import one_thread
+
+    for seen in described(recognizer, corrections, Cache.beside(versions.folder, recognizer.checkpoint)):
         yield Step("looking", seen.done, seen.total)
     if seen.examples is None or not seen.kept:
         raise RetrainError(f"None of the {seen.total} corrections can be used: {seen.bad[0]}")
     parts = np.array([row.part for row in seen.kept])
     every = Taught(seen.examples, np.array([row.weight for row in seen.kept], np.float32))
     taught, choosing = (every.where(parts == part) for part in ("train", "validation"))
-    for learnt in fit(start, bank.replay, taught, choosing, seed, wishes):
-        yield Step("learning", learnt.done, learnt.total, learnt.loss, learnt.accuracy)
+    aside, shown = seen.examples.where(parts == "test"), [row for row in seen.kept if row.part == "test"]
+    if not len(taught.examples) and corrections.plates:
+        return _Vehicles(start, aside, shown, {}, (*seen.bad, f"{len(parts)} vehicles: all of them were kept aside"))
+    with one_thread():
+        for learnt in fit(start, bank.replay, taught, choosing, seed, wishes):
+            yield Step("learning", learnt.done, learnt.total, learnt.loss, learnt.accuracy)
     assert learnt.fitted is not None
-    yield Step("comparing", 0, 1)
-    heads = calibrated(learnt.fitted.heads, bank.holdout)
-    shown = [row for row in seen.kept if row.part == "test"]
-    comparison = compare(start, heads, bank.holdout, seen.examples.where(parts == "test"), shown)
-    counts = {part: int((parts == part).sum()) for part in ("train", "validation", "test")}
-    about = About(
-        start.version,
-        corrections.data,
-        {**learnt.fitted.settings(), "seed": seed, "corrections_of": counts},
-        comparison.to_dict(),
-        person,
+    return _Vehicles(
+        calibrated(learnt.fitted.heads, bank.holdout),
+        aside,
+        shown,
+        {**learnt.fitted.settings(), "corrections_of": _counts(parts)},
+        seen.bad,
     )
-    yield Step("comparing", 1, 1, version=versions.add(heads.heads, about), comparison=comparison, bad=seen.bad)
+
+
+@dataclass(frozen=True, eq=False)
+class _Plates:
+    """The reader's last layer that has learnt from plates, or the one before, None for its own.
+
+    `settings` are empty where nothing was learnt.
+    """
+
+    characters: Head | None
+    compared: PlatesToCompare | None
+    settings: Mapping[str, Any]
+    bad: tuple[str, ...]
+
+
+def _plates(
+    recognizer: Recognizer,
+    versions: Versions,
+    corrections: Corrections,
+    start: Heads,
+    seed: int,
+    wishes: Wishes | None,
+) -> Generator[Step, None, _Plates]:
+    """Fit the reader's last layer, unless nobody read a plate, or the checkpoint lacks what that needs."""
+    if not corrections.plates:
+        return _Plates(start.characters, None, {}, ())
+    try:
+        bank = read_plate_bank(recognizer)
+    except RetrainError as error:
+        return _Plates(start.characters, None, {}, (f"{len(corrections.plates)} plates: {error}",))
+    from vehicle_demo.retraining.characters import fit_characters
+
+    cache = Cache.of_reader(versions.folder, recognizer.checkpoint)
+    yield Step("looking", 0, len(corrections.plates))
+    kept, examples, bad = described_plates(recognizer, corrections.folder, cache)
+    parts = np.array([plate.part for plate in kept])
+    if not (parts == "train").any():
+        return _Plates(start.characters, None, {}, (*bad, f"{len(kept)} plates: all of them were kept aside"))
+    before = start.characters or bank.characters
+    taught, choosing, aside = (examples.where(parts == part) for part in ("train", "validation", "test"))
+    for learnt in fit_characters(before, bank.replay, taught, choosing, seed, wishes):
+        yield Step("reading", learnt.done, learnt.total, learnt.loss, learnt.accuracy)
+    assert learnt.fitted is not None
+    shown = [plate for plate in kept if plate.part == "test"]
+    return _Plates(
+        learnt.fitted.head,
+        PlatesToCompare(before, learnt.fitted.head, bank.holdout, aside, shown),
+        {**learnt.fitted.settings(), "plates_of": _counts(parts)},
+        bad,
+    )
+
+
+def _counts(parts: np.ndarray) -> dict[str, int]:
+    return {part: int((parts == part).sum()) for part in ("train", "validation", "test")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from math import isfinite
@@ -22,6 +23,9 @@ SETTINGS: Final = (
     *(Setting(0.003, corrections, 30.0) for corrections in (0.1, 0.3)),
 )
 USUAL: Final = Setting(0.001, 0.1, 1.0)
+# The same of the plate reader's last layer, whose few rows take longer strides.
+CHARACTER_SETTINGS: Final = tuple(Setting(*values) for values in product((0.01, 0.03), (0.1, 0.3, 1.0), (1.0, 10.0)))
+USUAL_CHARACTERS: Final = Setting(0.01, 0.3, 1.0)
 # By part of a setting the least and the most that a person may ask for.
 LIMITS: Final = {"rate": (1e-5, 0.1), "corrections": (0.001, 100.0), "decay": (0.0, 1000.0)}
 
@@ -48,10 +52,10 @@ class Wishes:
         """What was decided on."""
         return {part: value for part, value in asdict(self).items() if value is not None}
 
-    def settings(self) -> tuple[Setting, ...]:
+    def settings(self, tried: Iterable[Setting] = SETTINGS) -> tuple[Setting, ...]:
         """What is tried, each once; one alone where everything is decided."""
-        return tuple(dict.fromkeys(replace(setting, **self.given()) for setting in SETTINGS))
+        return tuple(dict.fromkeys(replace(setting, **self.given()) for setting in tried))
 
-    def usual(self) -> Setting:
+    def usual(self, usual: Setting = USUAL) -> Setting:
         """What is taken where there is too little to choose by."""
-        return replace(USUAL, **self.given())
+        return replace(usual, **self.given())

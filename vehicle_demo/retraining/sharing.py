@@ -48,11 +48,13 @@ def push(versions: Versions, name: str, remote: Remote) -> None:
 def _card(versions: Versions, name: str) -> str:
     version = versions.about(name)
     labels = ", ".join(f"{len(names)} {task}s" for task, names in version.labels.items())
+    reader = ", and the last layer of its plate reader" if version.reader else ""
     return (
         "---\ntags: [vehicledino-studio]\n---\n"
         f"# Heads {name} of {version.checkpoint}\n\n"
-        f"Linear heads ({labels}) for the features of {version.checkpoint}, fitted from {version.about.parent} by "
-        f"{version.about.person} on {version.at[:10]}.\n\n{version.about.figures.get('verdict', '')}\n\n"
+        f"Linear heads ({labels}) for the features of {version.checkpoint}{reader}, fitted from "
+        f"{version.about.parent} by {version.about.person} on {version.at[:10]}.\n\n"
+        f"{version.about.figures.get('verdict', '')}\n\n"
         f"Put the folder `{name}` into `VEHICLE_DEMO_HOME/heads/{versions.folder.name}` and promote it in the Retrain "
         f"tab. SHA-256 of the heads: `{version.sha256}`.\n"
     )

@@ -139,3 +139,9 @@ def built_in_heads(checkpoint: Checkpoint) -> Heads:
 def graph_sha256(checkpoint: Checkpoint) -> str:
     """The digest of a checkpoint's fp32 graph, which says what its features are worth to whom."""
     return hashlib.sha256(checkpoint.graph_path("fp32").read_bytes()).hexdigest()
+
+
+def reader_sha256(checkpoint: Checkpoint) -> str:
+    """The digest of a checkpoint's plate reader, which says for which one a last layer is; empty without a reader."""
+    path = checkpoint.reader_path
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path else ""

@@ -20,12 +20,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
-import numpy as np
 from filelock import FileLock, Timeout
 
 from vehicle_demo.recognition import CheckpointError
 from vehicle_demo.recognition.checkpoint import Checkpoint
 from vehicle_demo.recognition.heads import TENSORS, Head, Heads
+from vehicle_demo.retraining.heads_file import packed, unpacked
 
 BUILT_IN: Final = "built-in"
 HEADS_FILE: Final = "heads.safetensors"
@@ -33,7 +33,6 @@ ABOUT_FILE: Final = "version.json"
 _POINTER = "promoted.json"
 _FORMAT = 2
 _PART = ".part-"
-_PARTS = ("weight", "bias", "temperature", "of_model")
 _WAIT_S = 10.0
 _NAME = re.compile(r"v\d+-[0-9a-f]{6}")
 
@@ -58,7 +57,10 @@ class About:
 
 @dataclass(frozen=True)
 class Version:
-    """A version as its folder describes it. `at` is UTC, ISO 8601; `features` the length of what its heads read."""
+    """A version as its folder describes it. `at` is UTC, ISO 8601; `features` the length of what its heads read.
+
+    `reader` is the digest of the plate reader that a last layer in it was fitted for, empty where there is none.
+    """
 
     name: str
     checkpoint: str
@@ -67,6 +69,7 @@ class Version:
     sha256: str
     at: str
     about: About
+    reader: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,11 +108,13 @@ class Versions:
         folder: made at the first write.
         checkpoint: name and version of the checkpoint, which its versions must have been fitted on.
         features: length of the features that its graph gives.
+        reader: digest of its plate reader, empty without one.
     """
 
     folder: Path
     checkpoint: str
     features: int
+    reader: str = ""
     _stamp: tuple[int, ...] | None = None
     _heads: Heads | None = None
     _trouble: str = ""
@@ -134,16 +139,16 @@ class Versions:
         self.current()
         return self._trouble
 
-    def add(self, heads: Mapping[str, Head], about: About) -> Version:
+    def add(self, heads: Mapping[str, Head], about: About, characters: Head | None = None) -> Version:
         """Write a new version, whole or not at all, and return it; nobody answers by it until it is promoted.
+
+        Args:
+            characters: the plate reader's last layer; without one its own answers.
 
         Raises:
             VersionError: it could not be written; nothing was.
         """
-        from safetensors.numpy import save
-
-        tensors = {f"{task}.{part}": getattr(heads[task], part) for task in TENSORS for part in _PARTS}
-        content = save({name: np.asarray(values) for name, values in tensors.items() if values is not None})
+        content = packed(heads, characters)
         sha256 = hashlib.sha256(content).hexdigest()
         with self._writing():
             for left in self.folder.glob(f"{_PART}*"):  # by a process that was killed: we alone write now
@@ -157,6 +162,7 @@ class Versions:
                 sha256,
                 _now(),
                 about,
+                self.reader if characters else "",
             )
             beside = Path(tempfile.mkdtemp(dir=self.folder, prefix=_PART))
             try:
@@ -196,6 +202,11 @@ class Versions:
                 f"The heads {name} were fitted on {version.checkpoint}, whose features this checkpoint "
                 f"({self.checkpoint}) does not give. Promote a version of this one."
             )
+        if version.reader not in ("", self.reader):
+            raise VersionError(
+                f"The heads {name} were fitted for another plate reader than {self.checkpoint} has. Promote another "
+                "version."
+            )
         return version
 
     def verified(self, name: str) -> Version:
@@ -219,24 +230,10 @@ class Versions:
     def load(self, name: str) -> Heads:
         """The heads of a version, verified by their checksum. Raises VersionError as `about` does."""
         from safetensors import SafetensorError
-        from safetensors.numpy import load
 
         version = self.about(name)
         try:
-            tensors = load(self._content(version))
-            return Heads(
-                name,
-                {
-                    task: Head(
-                        version.labels[task],
-                        _float(tensors[f"{task}.weight"]),
-                        _float(tensors[f"{task}.bias"]),
-                        float(tensors[f"{task}.temperature"]),
-                        tensors.get(f"{task}.of_model"),
-                    )
-                    for task in TENSORS
-                },
-            )
+            return unpacked(self._content(version), name, version.labels)
         except (KeyError, SafetensorError, CheckpointError) as error:
             raise VersionError(f"The heads {name} cannot be read ({error}). Promote another version.") from error
 
@@ -424,10 +421,6 @@ def _settle(folder: Path) -> None:
 
 def _json(values: Mapping[str, Any]) -> bytes:
     return (json.dumps(values, indent=1) + "\n").encode()
-
-
-def _float(values: np.ndarray) -> np.ndarray:
-    return values.astype(np.float32, copy=False)
 
 
 def _now() -> str:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from vehicle_demo.recognition.heads import TENSORS
-from vehicle_demo.retraining.compare import ASIDE, HOLDOUT, Change, Class, Comparison, Figures, Turned
+from vehicle_demo.retraining.compare import ASIDE, CHARACTER, HOLDOUT, Class, Comparison, Figures, PlateFigures, Turned
+from vehicle_demo.retraining.shares import Change
 from vehicle_demo.retraining.versions import State, Version
 from vehicle_demo.ui.charts import confusion_svg
 from vehicle_demo.ui.comparison import button, marks
@@ -60,13 +61,29 @@ _KEY = '<span class="vd-key"><i class="vd-was"></i> before <i class="vd-now"></i
 
 
 def _headline(part: str, comparison: Comparison) -> str:
-    """Top-1 of each head on a set of vehicles."""
+    """Top-1 of each head on a set of vehicles, and how many plates of the set are read exactly."""
+    rows = [_bar(task, "", one.top1, _mood(one.top1)) for task, one in _named(part, comparison)]
+    rows += [_bar("plate", "read exactly", one.exact, _mood(one.exact)) for one in _read(part, comparison)]
+    count = _count(part, comparison)
+    return f'<h4>{escape(part)} {count}</h4><ol class="vd-bars">{"".join(rows)}</ol>' if rows else ""
+
+
+def _named(part: str, comparison: Comparison) -> list[tuple[str, Figures]]:
+    """The heads of vehicles with their figures, where the set has vehicles."""
     figures = comparison.figures[part]
-    count = max(one.top1.before.count for one in figures.values())
-    if not count:
-        return ""
-    rows = "".join(_bar(task, "", figures[task].top1, _mood(figures[task].top1)) for task in _TASKS)
-    return f'<h4>{escape(part)} <span class="vd-quiet">{count:,} vehicles</span></h4><ol class="vd-bars">{rows}</ol>'
+    return [(task, figures[task]) for task in _TASKS] if any(f.top1.before.count for f in figures.values()) else []
+
+
+def _read(part: str, comparison: Comparison) -> list[PlateFigures]:
+    """The reader's figures, where the set has plates."""
+    return [one for name, one in comparison.plates.items() if name == part and one.exact.before.count]
+
+
+def _count(part: str, comparison: Comparison) -> str:
+    vehicles = max((one.top1.before.count for _, one in _named(part, comparison)), default=0)
+    counts = [f"{vehicles:,} vehicles"] if vehicles else []
+    counts += [f"{one.exact.before.count:,} plates" for one in _read(part, comparison)]
+    return f'<span class="vd-quiet">{", ".join(counts)}</span>'
 
 
 def _classes(classes: Sequence[Class], mood: str) -> str:
@@ -96,7 +113,7 @@ def _mood(change: Change) -> str:
 
 
 def _turned(turned: Sequence[Turned], show: Show | None) -> str:
-    """Vehicles kept aside that are named wrong now, with what they were taken for; those wrong in most parts first."""
+    """Vehicles and plates kept aside that are wrong now, with what they were taken for; the most wrong parts first."""
     vehicles: dict[tuple[str, tuple[float, ...]], list[Turned]] = {}
     for one in turned:
         vehicles.setdefault((one.picture, one.box), []).append(one)
@@ -107,7 +124,7 @@ def _turned(turned: Sequence[Turned], show: Show | None) -> str:
     unseen = "" if show else '<p class="vd-quiet">Who may change things here also sees their pictures.</p>'
     cards = "".join(f"<li>{_picture(one[0], show) if show else ''}{''.join(map(_said, one))}</li>" for one in shown)
     return (
-        f"<h5>Right before, wrong now: {len(vehicles):,} of the vehicles kept aside{left}</h5>{unseen}"
+        f"<h5>Right before, wrong now: {len(vehicles):,} of those kept aside{left}</h5>{unseen}"
         f'<ol class="vd-turned">{cards}</ol>'
     )
 
@@ -131,7 +148,9 @@ def _confusions(comparison: Comparison) -> str:
     part = next((one for one in _SETS if any(c.names for c in comparison.confusions[one].values())), None)
     if part is None:
         return ""
-    found = [(task, one) for task in _TASKS if (one := comparison.confusions[part][task]).names]
+    found = [
+        (task, one) for task in (*_TASKS, CHARACTER) if (one := comparison.confusions[part].get(task)) and one.names
+    ]
     figures = "".join(
         f'<details data-fold="confusion {task}"{"" if place else " open"}><summary>Who is taken for whom: {task}, '
         f'{escape(part)}</summary><figure class="vd-confusion">{confusion_svg(one, task)}</figure></details>'
@@ -141,31 +160,32 @@ def _confusions(comparison: Comparison) -> str:
 
 
 def _table(part: str, comparison: Comparison) -> str:
-    figures = comparison.figures[part]
-    count = max(one.top1.before.count for one in figures.values())
-    if not count:
+    named, read = _named(part, comparison), _read(part, comparison)
+    if not named and not read:
         return ""
-    rows = "".join(
-        _line(task, "top-1", figures[task].top1) + _line(task, "top-5", figures[task].top5) for task in _TASKS
-    ) + "".join(_calibration(task, figures[task]) for task in _TASKS)
+    rows = [
+        *(line for task, one in named for line in (_line(f"{task} top-1", one.top1), _line(f"{task} top-5", one.top5))),
+        *(_difference(f"{task} calibration error", one.calibration) for task, one in named),
+        *(_line("plate read exactly", one.exact) for one in read),
+        *(_difference("character error rate", one.cer) for one in read),
+    ]
     return (
-        f'<table><caption>{escape(part)} <span class="vd-quiet">{count:,} vehicles</span></caption><thead><tr>'
+        f"<table><caption>{escape(part)} {_count(part, comparison)}</caption><thead><tr>"
         '<th scope="col">figure</th><th scope="col">before</th><th scope="col">after</th><th scope="col">change</th>'
-        f"</tr></thead><tbody>{rows}</tbody></table>"
+        f"</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
 
-def _line(task: str, figure: str, change: Change) -> str:
+def _line(figure: str, change: Change) -> str:
     low, high = (limit * 100 for limit in change.interval)
     return (
-        f'<tr><th scope="row">{task} {figure}</th><td>{change.before.value:.1%}</td><td>{change.after.value:.1%}</td>'
+        f'<tr><th scope="row">{figure}</th><td>{change.before.value:.1%}</td><td>{change.after.value:.1%}</td>'
         f"<td>{change.value * 100:+.1f}<small>{low:+.1f} to {high:+.1f}</small></td></tr>"
     )
 
 
-def _calibration(task: str, figures: Figures) -> str:
-    before, after = figures.calibration
+def _difference(figure: str, values: tuple[float, float]) -> str:
+    before, after = values
     return (
-        f'<tr><th scope="row">{task} calibration error</th><td>{before:.3f}</td><td>{after:.3f}</td>'
-        f"<td>{after - before:+.3f}</td></tr>"
+        f'<tr><th scope="row">{figure}</th><td>{before:.3f}</td><td>{after:.3f}</td><td>{after - before:+.3f}</td></tr>'
     )

@@ -17,8 +17,12 @@ _STAGES = {
     "exporting": "Gathering the corrections",
     "looking": "Looking at the vehicles",
     "learning": "Fitting the heads",
+    "reading": "Fitting the plate reader\u2019s last layer",
     "comparing": "Comparing old and new",
 }
+_PARTS = {"train": "to learn from", "validation": "to choose settings", "test": "to compare by"}
+# By stage with a curve what learns, and what its share of right answers is of.
+_CURVES = {"learning": ("heads", "models right"), "reading": ("plate reader", "plates read")}
 _WIDTH, _HEIGHT = 320, 120
 
 
@@ -36,15 +40,20 @@ def readiness_html(ready: Readiness | None, agreed: Agreement | None, trouble: s
         + (f"<li><span>and {len(names) - _LISTED:,} more</span></li>" if len(names) > _LISTED else "")
         + "</ol></details>"
         for task, names in ready.names.items()
+        if names
     )
     agreement = "" if ready.agreement is None else f"<div><dt>mean certainty</dt><dd>{ready.agreement:.0%}</dd></div>"
     left_out = f"<div><dt>left out</dt><dd>{ready.left_out:,}</dd></div>" if ready.left_out else ""
+    plates = sum(ready.plates.values())
+    misread = f"<div><dt>plates misread before</dt><dd>{ready.misread:,}</dd></div>" if plates else ""
     warnings = "".join(f'<p class="vd-warns">{escape(one)}</p>' for one in ready.warnings)
+    told = f"{ready.count:,} corrections" + (f" of vehicles, {plates:,} of plates" if plates else "")
+    counts = {
+        part: f"{ready.parts[part]:,}" + (f" + {ready.plates[part]:,} plates" if plates else "") for part in _PARTS
+    }
+    parts = "".join(f"<div><dt>{label}</dt><dd>{counts[part]}</dd></div>" for part, label in _PARTS.items())
     return (
-        f'<p class="vd-retrain-count">{ready.count:,} corrections</p><dl class="vd-counts">'
-        f"<div><dt>to learn from</dt><dd>{ready.parts['train']:,}</dd></div>"
-        f"<div><dt>to choose settings</dt><dd>{ready.parts['validation']:,}</dd></div>"
-        f"<div><dt>to compare by</dt><dd>{ready.parts['test']:,}</dd></div>{agreement}{left_out}</dl>"
+        f'<p class="vd-retrain-count">{told}</p><dl class="vd-counts">{parts}{misread}{agreement}{left_out}</dl>'
         f"{_agreement(agreed)}{lists}{warnings}"
     )
 
@@ -94,18 +103,22 @@ def _line_html(line: Sequence[str], person: str | None) -> str:
 
 
 def curve_svg(curve: Sequence[Point]) -> str:
-    """Loss and the share of models named right, step by step; nothing before there are two points."""
-    if len(curve) < 2:
-        return '<div class="vd-curve"></div>'
+    """Loss and the share of models named right, or plates read, step by step; nothing before there are two points."""
+    stages = [[point for point in curve if point.stage == stage] for stage in _CURVES]
+    drawn = "".join(_curve(points, *_CURVES[points[0].stage]) for points in stages if len(points) > 1)
+    return drawn or '<div class="vd-curve"></div>'
+
+
+def _curve(curve: Sequence[Point], what: str, right: str) -> str:
     most = max(point.loss for point in curve)
     loss = _path([point.loss / most for point in curve], len(curve))
     aside = [point.accuracy for point in curve if point.accuracy is not None]
     line = f'<path class="vd-right" d="{_path(aside, len(curve))}"/>' if aside else ""
-    told = f'<span class="vd-right">models right, kept aside {aside[-1]:.0%}</span>' if aside else ""
+    told = f'<span class="vd-right">{right}, kept aside {aside[-1]:.0%}</span>' if aside else ""
     return (
         f'<figure class="vd-curve"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="Learning curve">'
         f'<path class="vd-axis" d="M0 {_HEIGHT}H{_WIDTH}"/><path class="vd-loss" d="{loss}"/>{line}</svg>'
-        f'<figcaption><span class="vd-loss">loss {curve[-1].loss:.2f}</span> {told}</figcaption></figure>'
+        f'<figcaption><span class="vd-loss">{what}, loss {curve[-1].loss:.2f}</span> {told}</figcaption></figure>'
     )
 
 
@@ -174,6 +187,8 @@ def _figures(values: object) -> str:
         change = comparison.figures[part]["model"].top1
         if change.before.count:
             told.append(f"{part}: model {change.after.value:.1%} ({change.value * 100:+.1f})")
+        if (plates := comparison.plates.get(part)) and plates.exact.before.count:
+            told.append(f"plates {plates.exact.after.value:.1%} ({plates.exact.value * 100:+.1f})")
     return escape("; ".join(told))
 
 

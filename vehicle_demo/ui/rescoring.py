@@ -11,14 +11,15 @@ from dataclasses import replace
 from threading import Event, Thread
 
 from vehicle_demo.annotation.corrections import corrections
-from vehicle_demo.annotation.pending import count_outdated, predict_again
+from vehicle_demo.annotation.pending import count_outdated, predict_again, read_again
 from vehicle_demo.annotation.store import StoreError
 from vehicle_demo.annotation.urgency import urgency_of
 from vehicle_demo.gallery.gallery import GalleryError
 from vehicle_demo.recognition import CheckpointError, ImageError
 from vehicle_demo.recognition.results import Box
-from vehicle_demo.retraining.features import Cache, seen
-from vehicle_demo.retraining.rescoring import named_again
+from vehicle_demo.retraining.cache import Cache
+from vehicle_demo.retraining.features import seen
+from vehicle_demo.retraining.rescoring import named_again, plates_outdated, plates_read_again
 from vehicle_demo.retraining.shipped import RetrainError
 from vehicle_demo.ui.intake import neighbours
 from vehicle_demo.ui.services import Services
@@ -40,6 +41,8 @@ def start(services: Services, ends: Event | None = None) -> Thread:
 def rescore(services: Services) -> bool:
     """Predict again what waits under other heads; False where still others were promoted before all was done.
 
+    Vehicles of the review queue come first, then plates, where either heads have taught the reader.
+
     Raises:
         StoreError, GalleryError, CheckpointError: what was written until then stays.
         RetrainError: the checkpoint's own heads cannot be read, so there are no others either.
@@ -55,6 +58,12 @@ def rescore(services: Services) -> bool:
         if _answering(services) != heads.version:
             return False
         # Visitors' pictures come first: as long again as it took, the processor is theirs.
+        time.sleep(time.monotonic() - began)
+        began = time.monotonic()
+    for plates in plates_read_again(store, services.versions(), recognizer):
+        read_again(store, plates)
+        if _answering(services) != heads.version:
+            return False
         time.sleep(time.monotonic() - began)
         began = time.monotonic()
     return True
@@ -87,10 +96,15 @@ def look_ahead(services: Services, known: int) -> int:
     return last
 
 
-def count_waiting(services: Services) -> int:
-    """How many vehicles wait under a prediction of other heads than those that answer now. Raises StoreError."""
-    checkpoint = services.recognizer().checkpoint
-    return count_outdated(services.labels.store(), checkpoint.title, _answering(services))
+def count_waiting(services: Services) -> tuple[int, int]:
+    """How many vehicles, and how many plates, wait under a prediction of other heads than those that answer now.
+
+    Raises:
+        StoreError: the labels cannot be read.
+    """
+    store, checkpoint = services.labels.store(), services.recognizer().checkpoint
+    vehicles = count_outdated(store, checkpoint.title, checkpoint.heads_version)
+    return vehicles, sum(plates_outdated(store, services.versions(), checkpoint).values())
 
 
 def _follow(services: Services, ends: Event) -> None:

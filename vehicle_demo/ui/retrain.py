@@ -21,6 +21,7 @@ from vehicle_demo.recognition.heads import TENSORS
 from vehicle_demo.retraining.compare import Comparison, Turned
 from vehicle_demo.retraining.corrections import read_corrections
 from vehicle_demo.retraining.job import Order
+from vehicle_demo.retraining.plates import plates_trouble
 from vehicle_demo.retraining.readiness import Readiness, readiness
 from vehicle_demo.retraining.settings import LIMITS, USUAL, Wishes
 from vehicle_demo.retraining.sharing import push, zip_of
@@ -227,21 +228,23 @@ class _Desk:
         return self._pictures[turned]
 
     def _queued(self) -> str:
-        """What becomes of the review queue."""
+        """What becomes of what waits for an answer."""
         try:
-            count = count_waiting(self.services)
+            vehicles, plates = count_waiting(self.services)
         except StoreError:
             return ""
-        return f" In the review queue {count:,} vehicles are predicted again." if count else ""
+        named = f" In the review queue {vehicles:,} vehicles are predicted again." if vehicles else ""
+        return f"{named} {plates:,} plates that wait are read again." if plates else named
 
     def _count(self) -> None:
-        labels = self.services.recognizer().checkpoint.labels
-        known = {task: getattr(labels, f"{task}s") for task in TENSORS}
+        recognizer = self.services.recognizer()
+        known = {task: getattr(recognizer.checkpoint.labels, f"{task}s") for task in TENSORS}
         with self._counting:
             try:
                 with tempfile.TemporaryDirectory(prefix="corrections-") as folder:
                     self.services.corrections(Path(folder))
-                    self._ready, self._trouble = readiness(read_corrections(Path(folder)), known), ""
+                    found = read_corrections(Path(folder))
+                    self._ready, self._trouble = readiness(found, known, plates_trouble(recognizer)), ""
                     self._agreement = agreement(self.services.labels.store())
             except RuntimeError as error:
                 self._ready, self._trouble = None, str(error)
@@ -280,7 +283,8 @@ _PAGE = (
     '<div class="vd-actions"><button type="button" class="vd-main" data-retrain="start" disabled>Retrain</button></div>'
     '<details class="vd-wishes"><summary>Advanced</summary><p class="vd-quiet">What is left empty is chosen: several '
     "settings are fitted side by side, and the best on corrections kept aside is taken. Of ten pictures one is kept "
-    f"aside for that and one to compare by; which follows from the picture.</p>{''.join(map(_wish, LIMITS))}</details>"
+    f"aside for that and one to compare by; which follows from the picture. It holds for vehicles and plates.</p>"
+    f"{''.join(map(_wish, LIMITS))}</details>"
     '<div data-part="ready"><p class="vd-quiet">Counting the corrections.</p></div></section>'
     '<section aria-labelledby="vd-retrain-2"><h3 id="vd-retrain-2">The run</h3><div data-part="run"></div></section>'
     '<section aria-labelledby="vd-retrain-3"><h3 id="vd-retrain-3">The verdict</h3><div data-part="verdict"></div>'

@@ -128,11 +128,12 @@ def find_services(
         raise CheckpointError(
             f"There is no checkpoint in {folder}. Set VEHICLE_DEMO_CHECKPOINT to a path or a Hub model."
         )
-    choices = {}
+    choices: dict[str, Choice] = {}
     for source in sources:
         checkpoint = load_checkpoint(source)
         for precision in checkpoint.graphs:
-            choices[f"{checkpoint.name} {precision.upper()}"] = Choice(source, precision)
+            # What was named comes first, whatever is called the same in the folder.
+            choices.setdefault(f"{checkpoint.name} {precision.upper()}", Choice(source, precision))
     home = home or data_home()
     galleries = Galleries(home / "galleries", samples / "reid.parquet")
     labels = Labels(
