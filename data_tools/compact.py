@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 # Below this many numbers a cast costs more bytes than it saves.
 _FEWEST = 1024
 # From this many on a layer's weights are rounded to eight bits, a scale for each output: a matrix of this size has
-# hundreds of inputs for each output, among which the rounding errors cancel.
-_LARGE = 2**19
+# hundreds of inputs for each output, among which the rounding errors cancel. Only `Gemm` computes in float with them:
+# ONNX Runtime rounds the inputs of a `MatMul` with such weights too.
+_LARGE = 2**17
 # What reads weights as plain numbers. Other operators (Resize, QuantizeLinear, ...) want constants that stand as such.
 _READERS = {"MatMul", "Gemm", "Conv", "Add", "Sub", "Mul", "Div", "Concat", "Split", "LayerNormalization", "Gather"}
 _LARGEST_HALF = 65504.0
@@ -22,8 +23,8 @@ def compact(path: Path) -> None:
     """Rewrite a graph in place with its float weights in half precision, and its largest in eight bits.
 
     They are widened again by nodes that ONNX Runtime folds when it loads the graph, so it computes in float as before.
-    What only people who read the file need (scopes, shapes between the nodes) is dropped. Weights too large for half
-    precision stay as they are; a graph that is compact already does not change.
+    What only people who read the file need (scopes, names, shapes between the nodes) is dropped. Weights too large for
+    half precision stay as they are; a graph that is compact already does not change.
     """
     import onnx
     from onnx import numpy_helper
@@ -33,6 +34,7 @@ def compact(path: Path) -> None:
     for node in graph.node:
         del node.metadata_props[:]
         node.ClearField("doc_string")
+        node.ClearField("name")
     del graph.value_info[:]
     used: dict[str, list[Any]] = {}
     for node in graph.node:
@@ -53,7 +55,21 @@ def compact(path: Path) -> None:
     del graph.initializer[:], graph.node[:]
     graph.initializer.extend(kept)
     graph.node.extend(nodes)
+    _shorten_names(graph)
     onnx.save(model, path)
+
+
+def _shorten_names(graph: Any) -> None:
+    """Number everything between the graph's inputs and outputs."""
+    public = {value.name for value in (*graph.input, *graph.output)}
+    written = (*(weight.name for weight in graph.initializer), *(name for node in graph.node for name in node.output))
+    inner = [name for name in written if name and name not in public]
+    short = {name: f"{number:x}" for number, name in enumerate(inner)}
+    for weight in graph.initializer:
+        weight.name = short.get(weight.name, weight.name)
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = [short.get(name, name) for name in names]
 
 
 def _in_half(name: str, values: np.ndarray) -> tuple[list[Any], Any] | None:
@@ -63,16 +79,16 @@ def _in_half(name: str, values: np.ndarray) -> tuple[list[Any], Any] | None:
     if np.abs(values).max() > _LARGEST_HALF:
         return None
     stored = numpy_helper.from_array(values.astype(np.float16), f"{name}_half")
-    return [stored], helper.make_node("Cast", [stored.name], [name], f"{name}_widened", to=TensorProto.FLOAT)
+    return [stored], helper.make_node("Cast", [stored.name], [name], to=TensorProto.FLOAT)
 
 
 def _in_eight_bits(name: str, values: np.ndarray, nodes: list[Any]) -> tuple[list[Any], Any] | None:
-    """int8 with a scale for each output, for a large weight (2-D) of linear layers that all turn it the same way."""
+    """int8 with a scale for each output, for a large weight of linear layers that all turn it the same way."""
     import numpy as np
     from onnx import helper, numpy_helper
 
     axes = {_output_axis(node, name) for node in nodes}
-    if values.size < _LARGE or values.ndim != 2 or len(axes) != 1 or None in axes:
+    if values.size < _LARGE or len(axes) != 1 or None in axes:
         return None
     (axis,) = axes
     scale = np.maximum(np.abs(values).max(axis=1 - axis), np.finfo(np.float32).tiny) / 127
@@ -82,11 +98,11 @@ def _in_eight_bits(name: str, values: np.ndarray, nodes: list[Any]) -> tuple[lis
         numpy_helper.from_array(scale.astype(np.float32), f"{name}_steps"),
     ]
     inputs = [tensor.name for tensor in stored]
-    return stored, helper.make_node("DequantizeLinear", inputs, [name], f"{name}_widened", axis=axis)
+    return stored, helper.make_node("DequantizeLinear", inputs, [name], axis=axis)
 
 
 def _output_axis(node: Any, name: str) -> int | None:
-    """The axis of a linear layer's weight that counts its outputs; None where `name` is no such weight."""
-    if node.op_type not in ("MatMul", "Gemm") or list(node.input).index(name) != 1:
+    """The axis of a linear layer's weight (2-D) that counts its outputs; None where `name` is no such weight."""
+    if node.op_type != "Gemm" or list(node.input).index(name) != 1:
         return None
     return 0 if any(attribute.name == "transB" and attribute.i for attribute in node.attribute) else 1

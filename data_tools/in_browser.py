@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,7 +40,9 @@ def installed_runtime() -> Path:
         kept.mkdir()
         for name in RUNTIME["files"]:
             shutil.move(Path(part) / "node_modules" / RUNTIME["package"] / "dist" / name, kept / name)
-        kept.rename(folder)
+        # Another process may have been faster.
+        with suppress(OSError):
+            kept.rename(folder)
     return folder
 
 

@@ -38,8 +38,8 @@ def photo_with(recognizer: Recognizer, vehicles: int) -> bytes:
     Raises:
         ValueError: it finds so many in none of the sample's pictures.
     """
-    found = (picture for picture in chain(windows(), photos()) if len(recognizer.recognize(picture).vehicles) == vehicles)
-    picture = next(found, None)
+    pictures = chain(windows(), photos())
+    picture = next((one for one in pictures if len(recognizer.recognize(one).vehicles) == vehicles), None)
     if picture is None:
         name = recognizer.checkpoint.name
         raise ValueError(f"{name} finds {vehicles} vehicles in none of the sample's pictures.")

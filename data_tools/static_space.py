@@ -22,10 +22,10 @@ custom_headers:
 Recognises vehicles in a photo with {checkpoint} in the visitor's own browser: the photo never leaves the device.
 Written by `python -m data_tools export --static-space`.
 
-As a Space: make one with the SDK "static" and upload this folder (`hf upload OWNER/NAME . --repo-type space`). Behind any other
-web server: serve the folder over HTTPS, `.wasm` as `application/wasm` and `.js` as `text/javascript`, `files/` with
-`Cache-Control: public, max-age=31536000, immutable`, and everything with the three headers above; without them the first
-visit runs on one thread. To look at it here: `python -m http.server --bind 127.0.0.1`.
+As a Space: make one with the SDK "static" and upload this folder (`hf upload OWNER/NAME . --repo-type space`). Behind
+any other web server: serve the folder over HTTPS, `.js` and `.mjs` as `text/javascript`, `files/` with
+`Cache-Control: public, max-age=31536000, immutable`, and everything with the three headers above; without them the
+first visit runs on one thread. To look at it here: `python -m http.server --bind 127.0.0.1`.
 """
 
 

@@ -83,9 +83,10 @@ def _tab_html(services: Services) -> str:
     runtime = sum(RUNTIME["files"][name]["bytes"] for name in RUNTIME["ways"]["wasm"].values()) / 1e6
     return (
         '<section class="vd-in-browser"><h2>Recognise on your own device</h2>'
-        "<p>The same network on a page of its own, run by your browser: the photo never leaves this device, and after the "
-        "first visit it works without a connection.</p>"
+        "<p>The same network on a page of its own, run by your browser: the photo never leaves this device, and after "
+        "the first visit it works without a connection.</p>"
         f"<p>The first visit downloads the model ({model:.1f} MB) and ONNX Runtime Web ({runtime:.1f} MB, less when "
         "compressed); with WebGPU, where your browser has it, both are larger.</p>"
-        f'<p><a class="vd-open" href="{PATH.lstrip("/")}" target="_blank" rel="noopener">Open the page</a></p></section>'
+        f'<p><a class="vd-open" href="{PATH.lstrip("/")}" target="_blank" rel="noopener">Open the page</a></p>'
+        "</section>"
     )

@@ -46,7 +46,7 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Page:
-    """Every file by its path below the page's address: its content, or where it is. `kept` are those that never change."""
+    """Every file by its path below the page's address: its content, or where it is. `kept` never change."""
 
     files: Mapping[str, bytes | Path]
     kept: frozenset[str]
@@ -84,11 +84,12 @@ def build_page(
         FileNotFoundError: the folder has not all of the runtime.
     """
     checkpoint, kept = answering.checkpoint, _Files()
+    graphs = checkpoint.graphs
     beside = {"reader": checkpoint.reader_path, "corners": checkpoint.corners_path}
     manifest = {
         "studio": studio,
         "checkpoint": {name: value for name, value in asdict(checkpoint).items() if name != "folder"},
-        "graphs": {name: kept.add(Path(path).name, checkpoint.graph_path(name)) for name, path in checkpoint.graphs.items()},
+        "graphs": {name: kept.add(Path(file).name, checkpoint.graph_path(name)) for name, file in graphs.items()},
         **{name: kept.add(path.name, path) if path else None for name, path in beside.items()},
         "heads": kept.add("heads.safetensors", _heads_file(answering.heads)) if answering.heads else None,
         "runtime": _runtime(kept, runtime),
@@ -134,12 +135,12 @@ def _settings(answering: Recognizer) -> dict[str, Any]:
 def _heads_file(heads: Heads) -> bytes:
     from safetensors.numpy import save
 
-    parts = ("weight", "bias")
-    return save({f"{task}.{part}": np.ascontiguousarray(getattr(head, part), np.float32) for task, head in heads.items() for part in parts})
+    tensors = {f"{task}.{part}": getattr(head, part) for task, head in heads.items() for part in ("weight", "bias")}
+    return save({name: np.ascontiguousarray(values, np.float32) for name, values in tensors.items()})
 
 
 def _runtime(kept: _Files, folder: Path | None) -> dict[str, Any]:
-    """The runtime's files for each way to run a graph: those of a folder, or of the CDN with the hashes they must have."""
+    """The runtime's files for each way to run a graph: a folder's, or the CDN's with the hashes they must have."""
     if folder is None:
         base = f"{RUNTIME['cdn']}{RUNTIME['folder']}"
         files = {name: {"name": name, "url": f"{base}{name}", **about} for name, about in RUNTIME["files"].items()}
