@@ -24,7 +24,7 @@ from vehicle_demo.ui.browser_page import ISOLATION, build_page
 
 CHECKPOINT = Path("checkpoints/vehicledino-nano")
 LOADED = 120_000  # on a busy machine
-NAMES = ("avenue", "motorway", "showroom")
+NAMES = ("avenue", "night", "showroom")
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,17 @@ let cards;
 let ready = false, asked = 0, busy = false, waiting = null;
 let addresses = [];
 
-/** Recognise a file as soon as the model is there; of files that wait the last one counts. */
-function recognise(file) {
+/** Recognise a file, or one that is on its way, as soon as the model is there; the last one that was chosen counts. */
+async function recognise(file) {
   asked += 1;
-  waiting = {id: asked, file};
+  const id = asked;
   if (!ready) say('Your photo is next, as soon as the model is here.');
+  try {
+    const here = await file;
+    if (id === asked) waiting = {id, file: here};
+  } catch {
+    if (id === asked) refuse('This example could not be loaded. Choose a photo of your own.');
+  }
   next();
 }
 
@@ -24,6 +30,7 @@ function next() {
   if (!ready || busy || !waiting) return;
   busy = true;
   stage.setAttribute('aria-busy', 'true');
+  say('Recognising.');
   worker.postMessage({do: 'recognise', ...waiting});
   waiting = null;
 }
@@ -121,14 +128,9 @@ $('#file').addEventListener('change', ({target}) => {
   target.value = '';
 });
 mountCamera($('#take'), {capture: $('#capture'), dialog: $('#camera'), use: recognise, refuse});
-strip.addEventListener('click', async (event) => {
+strip.addEventListener('click', (event) => {
   const example = event.target.closest('[data-example]');
-  if (!example) return;
-  try {
-    recognise(await (await fetch(example.dataset.example)).blob());
-  } catch {
-    refuse('This example could not be loaded. Choose a photo of your own.');
-  }
+  if (example) recognise(fetch(example.dataset.example).then((response) => response.blob()));
 });
 document.addEventListener('paste', (event) => {
   const file = [...event.clipboardData.files][0];
