@@ -19,8 +19,8 @@ _PER_SOURCE = 32
 _KINDS = ("detection", "cars196", "plate_crops", "plate_photos")
 _SCOPES = "name_scopes"
 _ANY_SIZE = 2**31
-# Parts whose layers stay in float: they are small, and their outputs are what people read. Between its attentions, whose
-# last digits differ from machine to machine, a quantised decoder would make whole steps of such differences.
+# Parts whose layers stay in float: they are small, and their outputs are what people read. The decoder's attentions
+# differ in their last digits from machine to machine, of which layers in integers would make whole steps.
 _FLOAT_PARTS = ("attributes", "plate", "decoder")
 
 
