@@ -77,17 +77,17 @@ def _until_cards(page: Page, photo: bytes, url: str | None = None) -> float:
     page.evaluate(_WATCH)
     begun = page.evaluate("performance.timeOrigin" if url else "performance.timeOrigin + performance.now()")
     page.set_input_files("#file", {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": photo})
-    page.wait_for_function("window.cardsAt", timeout=_WAIT_MS)
-    return float(page.evaluate("window.cardsAt")) - begun
+    page.wait_for_selector("html[data-drawn]", timeout=_WAIT_MS)
+    return float(page.get_attribute("html", "data-drawn") or "") - begun
 
 
 # When the next cards are drawn, by the page's own clock: what is asked from outside comes late.
 _WATCH = """() => {
-  window.cardsAt = 0;
+  delete document.documentElement.dataset.drawn;
   const watch = new MutationObserver(() => {
     if (!document.querySelector('.vd-cards')) return;
     watch.disconnect();
-    window.cardsAt = performance.timeOrigin + performance.now();
+    document.documentElement.dataset.drawn = performance.timeOrigin + performance.now();
   });
   document.querySelector('#results').innerHTML = '';
   watch.observe(document.querySelector('#results'), {childList: true});
