@@ -41,7 +41,8 @@ $(VENV)/.tests: tests/requirements.txt $(VENV)/.app
 .PHONY: system-packages
 system-packages:
 	@command -v chromium >/dev/null || sh tests/system_packages.sh chromium fonts-dejavu-core
-	@# Without it the tests of that database are skipped.
+	@# Without npm the tests of recognition in the browser are skipped, without that database those of it.
+	@command -v npm >/dev/null || sh tests/system_packages.sh npm || true
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || sh tests/system_packages.sh postgresql || true
 
 clean:

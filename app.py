@@ -21,7 +21,7 @@ def main() -> None:
     services.labels.start_sync()
     services.labels.fill_sample(services.recognizer())
     rescoring.start(services)
-    shell.build(services).launch(**shell.launch_options())
+    shell.build(services).launch(**shell.launch_options(services))
 
 
 if __name__ == "__main__":

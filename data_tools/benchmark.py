@@ -101,29 +101,18 @@ def _largest(spent: dict[str, float], count: int = 8) -> dict[str, float]:
 
 def _contenders(checkpoint: Path, base: Path | None) -> dict[str, Callable[[], Any]]:
     import io
-    from itertools import chain
 
     import torch
     from PIL import Image
 
     from data_tools.drawing.plates import draw, make_up
     from data_tools.export import export_preset, load_run
-    from data_tools.pictures import photos, windows
+    from data_tools.pictures import photo_with, photos
     from vehicle_demo.recognition import Recognizer
     from vehicle_demo.recognition.boxes import widen
     from vehicle_demo.recognition.corners import MARGIN, CornerFinder
     from vehicle_demo.recognition.graph import Graph
     from vehicle_demo.recognition.results import Box
-
-    def encoded(vehicles: int) -> bytes:
-        """The first picture in which just this many vehicles are found: each costs a pass over its crop."""
-        found = (picture for picture in chain(windows(), photos()) if len(full.recognize(picture).vehicles) == vehicles)
-        picture = next(found, None)
-        if picture is None:
-            raise ValueError(f"{checkpoint} finds {vehicles} vehicles in none of the sample's pictures.")
-        buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=90)
-        return buffer.getvalue()
 
     def opened(content: bytes) -> Image.Image:
         image = Image.open(io.BytesIO(content))
@@ -131,7 +120,7 @@ def _contenders(checkpoint: Path, base: Path | None) -> dict[str, Callable[[], A
         return image
 
     full, small = (Recognizer.from_checkpoint(checkpoint, precision) for precision in ("fp32", "int8"))
-    one, five = encoded(1), encoded(5)
+    one, five = photo_with(full, 1), photo_with(full, 5)
     one_decoded, five_decoded = opened(one), opened(five)
     plate = draw(make_up(np.random.default_rng(0)))
     picture = [full.graph.prepare(next(photos()))]

@@ -52,6 +52,7 @@ def train_beside(
     import torch
     from safetensors.torch import load, save_model
 
+    from data_tools.compact import compact
     from data_tools.export import write_onnx
     from data_tools.training.config import load_plate_config
     from data_tools.training.loop import fit, make_accelerator
@@ -78,6 +79,7 @@ def train_beside(
     graph = args.checkpoint / f"{part}.onnx"
     name, size = pixels
     write_onnx(network.float(), torch.zeros(2, *size, 3, dtype=torch.uint8), name, graph)
+    compact(graph)
     values = json.loads(description.read_text()) | {part: graph.name}
     description.write_text(json.dumps(values, indent=1) + "\n")
     print(f"{graph}: {graph.stat().st_size / 1e6:.2f} MB")

@@ -19,36 +19,47 @@ _PER_SOURCE = 32
 _KINDS = ("detection", "cars196", "plate_crops", "plate_photos")
 _SCOPES = "name_scopes"
 _ANY_SIZE = 2**31
-# Parts whose layers stay in float: their outputs are what people read, and they are small.
-_FLOAT_PARTS = (
-    "attributes",
-    "plate",
-    "class_heads",
-    "box_heads",
-    "proposal_classes",
-    "proposal_boxes",
-    "query_pos_head",
-)
+# Parts whose layers stay in float: they are small, and their outputs are what people read. The decoder's attentions
+# differ in their last digits from machine to machine, of which layers in integers would make whole steps.
+_FLOAT_PARTS = ("attributes", "plate", "decoder")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `python -m data_tools export`."""
     parser.add_argument("--run", type=Path, help="folder of a training run")
     parser.add_argument("--preset", help="instead of a run: a preset with random weights, to measure sizes and speed")
-    parser.add_argument("--output", type=Path, required=True, help="checkpoint folder to write")
+    parser.add_argument("--output", type=Path, help="checkpoint folder to write")
+    parser.add_argument("--static-space", type=Path, metavar="DIR", help="write the page of recognition in the browser")
+    parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/vehicledino-nano"), help="that page's")
+    parser.add_argument("--ort-web", type=Path, help="copy this folder's onnxruntime-web into it, to need no CDN")
     parser.add_argument("--name", default="vehicledino-nano", help="the checkpoint's name")
     parser.add_argument("--version", default="0.1.0", help="the checkpoint's version")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="pictures to calibrate INT8 with")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write `model.onnx`, `model_int8.onnx`, `weights.safetensors`, `run.json`, `training.jsonl` and `checkpoint.json`.
-
-    What `calibrate` chose is kept where the folder has it.
+    """Write a checkpoint folder, or with `--static-space` the page that recognises in the browser.
 
     Raises:
-        FileNotFoundError: the run has neither weights nor state, or there are no pictures to calibrate with.
-        ValueError: neither or both of `--run` and `--preset` are given.
+        CheckpointError: that page's checkpoint cannot be loaded.
+        FileNotFoundError: the run has neither weights nor state, there are no pictures to calibrate with, or the folder
+            of `--ort-web` has not all of it.
+        ValueError: neither or both of `--run` and `--preset` are given, or no folder to write.
+    """
+    if args.static_space is not None:
+        from data_tools.static_space import write_static_space
+
+        write_static_space(args.checkpoint, args.static_space, args.ort_web)
+        return
+    if args.output is None:
+        raise ValueError("Name the folder to write with --output, or --static-space.")
+    _write_checkpoint(args)
+
+
+def _write_checkpoint(args: argparse.Namespace) -> None:
+    """`model.onnx`, `model_int8.onnx`, `weights.safetensors`, `run.json`, `training.jsonl` and `checkpoint.json`.
+
+    What `calibrate` chose is kept where the folder has it.
     """
     import json
 
@@ -132,6 +143,8 @@ def export_preset(name: str, path: Path) -> None:
 def quantise(source: Path, target: Path, pictures: Sequence[np.ndarray]) -> None:
     """Static QDQ quantisation: int8 weights by channel, uint8 activations, ranges from the pictures' own.
 
+    What stays in float is stored in fewer bits, see `compact`.
+
     pictures: (3, S, S) float32 each, normalised as for the graph.
     """
     import logging
@@ -140,6 +153,8 @@ def quantise(source: Path, target: Path, pictures: Sequence[np.ndarray]) -> None
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    from data_tools.compact import compact
 
     class Reader(CalibrationDataReader):
         def __init__(self) -> None:
@@ -173,6 +188,7 @@ def quantise(source: Path, target: Path, pictures: Sequence[np.ndarray]) -> None
             },
         )
         root.setLevel(level)
+    compact(target)
 
 
 def calibration_pictures(data: Path, size: int, kinds: Sequence[str] = _KINDS) -> Iterator[np.ndarray]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from data_tools.in_browser import installed_runtime
 from data_tools.pictures import windows
 from data_tools.serving import ServedApp, served_app
 from tests.drawn_gallery import fill_home
@@ -31,9 +33,21 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def app(home: Path) -> Iterator[ServedApp]:
-    """`python app.py` with the shipped checkpoint."""
-    with served_app(home=home) as running:
-        yield running
+    """`python app.py` with the shipped checkpoint; its page for the browser takes the runtime from here, if it can."""
+    with pytest.MonkeyPatch.context() as patch:
+        with suppress(FileNotFoundError, ValueError):
+            patch.setenv("VEHICLE_DEMO_ORT_WEB", str(installed_runtime()))
+        with served_app(home=home) as running:
+            yield running
+
+
+@pytest.fixture(scope="session")
+def runtime() -> Path:
+    """ONNX Runtime Web, which npm fetches once."""
+    try:
+        return installed_runtime()
+    except (FileNotFoundError, ValueError) as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -73,7 +73,7 @@ def test_the_window_is_the_one_that_the_vehicle_was_described_from(tmp_path: Pat
     margin = recognizer.checkpoint.crop_margin
     if not whole:
         assert window.to_list() == pytest.approx(
-            [50 - 100 * margin, 25 - 50 * margin, 150 + 100 * margin, 75 + 50 * margin]
+            [50 - 100 * margin, 25 - 50 * margin, 150 + 100 * margin, 75 + 50 * margin], abs=0.5
         )
 
 

@@ -91,7 +91,7 @@ def test_a_photo_gives_its_plates_and_a_close_up_its_one(tmp_path: Path) -> None
     own = Recognizer.from_checkpoint(tmp_path)
     (found,) = own.read_photo(Image.new("RGB", (400, 300)))
     assert found.box is not None  # where the graph finds it in its vehicle
-    assert found.box.to_list() == pytest.approx([167, 174.8, 233, 191.2], abs=0.2)
+    assert found.box.to_list() == pytest.approx([167, 175.25, 233, 191.75], abs=0.1)
     write_checkpoint(tmp_path, reader="reader.onnx", thresholds={"detection": 0.95})
     (whole,) = Recognizer.from_checkpoint(tmp_path).read_photo(Image.new("RGB", (400, 100)))
     assert whole.box == Box(0, 0, 400, 100) and whole.text == "READER1"

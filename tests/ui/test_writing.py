@@ -98,7 +98,7 @@ class Ways:
 @contextmanager
 def served(services: Services) -> Iterator[Ways]:
     page = shell.build(services)
-    page.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **shell.launch_options())
+    page.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **shell.launch_options(services))
     try:
         yield Ways(page)
     finally:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from vehicle_demo.recognition.results import Box
+
+# Crops begin and end at whole pixels; plates, which are small, at an eighth of one.
+CROP_STEPS, PLATE_STEPS = 1, 8
 
 
 def decode_boxes(
@@ -73,3 +78,12 @@ def clip(box: Box, size: tuple[int, int]) -> Box:
     """The part of the box that lies in a picture of `size` (width, height)."""
     width, height = size
     return Box(max(0.0, box.x1), max(0.0, box.y1), min(float(width), box.x2), min(float(height), box.y2))
+
+
+def snapped(box: Box, steps: int) -> Box:
+    """The box with its sides at the nearest `steps`-th of a pixel.
+
+    The same graph differs in its last digits from machine to machine. What it is then shown of the picture must not:
+    an INT8 graph makes more of a few pixels that differ by one than of the box.
+    """
+    return Box(*(math.floor(side * steps + 0.5) / steps for side in (box.x1, box.y1, box.x2, box.y2)))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vehicle_demo.recognition.boxes import widen
+from vehicle_demo.recognition.boxes import PLATE_STEPS, widen
 from vehicle_demo.recognition.graph import stretched
 from vehicle_demo.recognition.images import ImageError
 from vehicle_demo.recognition.plate_graph import PlateGraph
@@ -37,7 +37,8 @@ class CornerFinder(PlateGraph):
         found: list[Corners | None] = []
         for (image, _), window, corners in zip(boxes, windows, self.run(pixels).astype(np.float64), strict=True):
             sides = [window.x2 - window.x1, window.y2 - window.y1]
-            found.append(_plausible(corners * sides + [window.x1, window.y1], image.size))
+            placed = corners * sides + [window.x1, window.y1]
+            found.append(_plausible(np.floor(placed * PLATE_STEPS + 0.5) / PLATE_STEPS, image.size))
         return found
 
 

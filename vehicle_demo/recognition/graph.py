@@ -14,10 +14,12 @@ from vehicle_demo.recognition.checkpoint import CheckpointError
 from vehicle_demo.recognition.results import Box
 
 REQUIRED = ("det_boxes", "det_classes", "vehicle_types", "makes", "models", "reid_embeds", "ocr_logits")
-_IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
-_IMAGENET_STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
+IMAGENET_STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 # Pictures run together. A fixed ceiling keeps the session's memory from growing with the number of vehicles.
-_CHUNK = 4
+CHUNK = 4
+# A picture much larger than what the graph takes is first averaged down to this many times that.
+REDUCING_GAP = 2.0
 
 
 class Graph:
@@ -67,7 +69,7 @@ class Graph:
     def prepare(self, image: Image.Image, box: Box | None = None) -> np.ndarray:
         """Stretch a picture, or a box of it, to the graph's size: (3, S, S) float32, ImageNet-normalised."""
         pixels = stretched(image, (self.input_size, self.input_size), box).astype(np.float32) / 255
-        return ((pixels - _IMAGENET_MEAN) / _IMAGENET_STD).transpose(2, 0, 1)
+        return ((pixels - IMAGENET_MEAN) / IMAGENET_STD).transpose(2, 0, 1)
 
     def run(self, pictures: Sequence[np.ndarray] | np.ndarray) -> dict[str, np.ndarray]:
         """(N, 3, S, S) float32 -> every output by name, N along the first axis; N >= 1.
@@ -80,7 +82,7 @@ class Graph:
         if len(pictures) == 0 or any(np.shape(picture) != (3, side, side) for picture in pictures):
             raise ValueError(f"The graph takes one or more pictures of shape (3, {side}, {side}).")
         parts = []
-        step = self._batch or _CHUNK
+        step = self._batch or CHUNK
         for start in range(0, len(pictures), step):
             chunk = np.stack(list(pictures[start : start + step])).astype(np.float32, copy=False)
             short = (self._batch or len(chunk)) - len(chunk)
@@ -103,7 +105,7 @@ class Graph:
 def stretched(image: Image.Image, size: tuple[int, int], box: Box | None) -> np.ndarray:
     """A picture, or a box of it (pixels), stretched to (width, height): (height, width, 3) uint8."""
     window = (box.x1, box.y1, box.x2, box.y2) if box else None
-    return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box=window, reducing_gap=2.0))
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box=window, reducing_gap=REDUCING_GAP))
 
 
 def open_session(path: Path, threads: int | None) -> ort.InferenceSession:

@@ -11,7 +11,7 @@ from vehicle_demo.recognition.checkpoint import CheckpointError
 from vehicle_demo.recognition.graph import open_session
 
 # Pictures run together: a fixed ceiling keeps the session's memory from growing.
-_CHUNK = 16
+CHUNK = 16
 
 
 class PlateGraph:
@@ -60,8 +60,8 @@ class PlateGraph:
         if not pictures:
             return np.zeros((0, *shape), np.float32)
         parts = [
-            self._session.run([output], {self._input: np.stack(pictures[start : start + _CHUNK])})[0]
-            for start in range(0, len(pictures), _CHUNK)
+            self._session.run([output], {self._input: np.stack(pictures[start : start + CHUNK])})[0]
+            for start in range(0, len(pictures), CHUNK)
         ]
         answers = np.concatenate(parts)
         if not np.isfinite(answers).all():

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vehicle_demo.recognition.boxes import clip, decode_boxes, distinct, widen
+from vehicle_demo.recognition.boxes import CROP_STEPS, PLATE_STEPS, clip, decode_boxes, distinct, snapped, widen
 from vehicle_demo.recognition.checkpoint import Checkpoint, CheckpointError, labels_from_metadata, load_checkpoint
 from vehicle_demo.recognition.corners import CornerFinder
 from vehicle_demo.recognition.graph import Graph
@@ -22,7 +22,7 @@ from vehicle_demo.recognition.reader import Reader
 from vehicle_demo.recognition.rectify import box_around, checked_corners, rectified
 from vehicle_demo.recognition.results import Box, Corners, PlateReading, Recognition, Scored, Vehicle
 
-_RANKED = 5
+RANKED = 5
 # Photos are seldom this many times wider than high, plates close up mostly are.
 _CLOSE_UP = 1.9
 _COUNTED = {"categories": "det_classes", "types": "vehicle_types", "makes": "makes", "models": "models"}
@@ -116,6 +116,11 @@ class Recognizer:
         return Recognizer(self._own, self.graph, self._reader, heads, self._finder)
 
     @property
+    def heads(self) -> Heads | None:
+        """The heads that answer in place of the graph's own, if any."""
+        return self._heads
+
+    @property
     def input_size(self) -> int:
         """Side in pixels of the square that the graph takes."""
         return self.graph.input_size
@@ -137,7 +142,7 @@ class Recognizer:
         """
         if alone and box.area >= self.checkpoint.whole_picture_coverage * size[0] * size[1]:
             return Box(0, 0, *size)
-        return widen(box, self.checkpoint.crop_margin, size)
+        return snapped(widen(box, self.checkpoint.crop_margin, size), CROP_STEPS)
 
     def run_graph(self, pictures: Sequence[np.ndarray] | np.ndarray) -> dict[str, np.ndarray]:
         """(N, 3, S, S) float32, as `graph.prepare` makes them -> the graph's outputs by name, heads' own included."""
@@ -372,6 +377,7 @@ class Recognizer:
             ),
             size,
         )
+        box = snapped(box, PLATE_STEPS)
         return box if box.x2 - box.x1 >= 4 and box.y2 - box.y1 >= 2 else None
 
     def _read_in(self, boxes: Sequence[tuple[Image.Image, Box]]) -> list[PlateReading | None]:
@@ -470,7 +476,7 @@ class _Clock:
 def rank(logits: np.ndarray, labels: tuple[str, ...], temperature: float) -> tuple[Scored, ...]:
     """The five best labels with their softmax probabilities; logits (K,)."""
     probabilities = softmax(logits, temperature)
-    order = np.argsort(-probabilities, kind="stable")[:_RANKED]
+    order = np.argsort(-probabilities, kind="stable")[:RANKED]
     return tuple(Scored(labels[index], float(probabilities[index])) for index in order)
 
 

@@ -12,8 +12,8 @@ from vehicle_demo.recognition.images import ImageError
 from vehicle_demo.recognition.results import Box, Corners
 
 # A plate many times larger than what it is drawn to is drawn this much larger and averaged, or it would flicker.
-_FINEST = 8
-_FEWEST_PIXELS = 4
+FINEST = 8
+FEWEST_PIXELS = 4
 
 
 def checked_corners(values: Sequence[Sequence[float]], size: tuple[int, int]) -> Corners:
@@ -36,7 +36,7 @@ def checked_corners(values: Sequence[Sequence[float]], size: tuple[int, int]) ->
         raise ImageError("The plate's corners lie far outside the picture. Give them in its pixels.")
     along, onwards = np.roll(points, -1, axis=0) - points, np.roll(points, -2, axis=0) - np.roll(points, -1, axis=0)
     turns = along[:, 0] * onwards[:, 1] - along[:, 1] * onwards[:, 0]
-    if (turns < _FEWEST_PIXELS).any():
+    if (turns < FEWEST_PIXELS).any():
         raise ImageError("The plate's corners go clockwise from the upper left, around at least a few pixels.")
     return tuple((float(x), float(y)) for x, y in points)
 
@@ -64,7 +64,7 @@ def rectified(image: Image.Image, corners: Corners, size: tuple[int, int], margi
     Beyond the picture it is black.
     """
     seen = seen_size(corners)
-    finer = min(_FINEST, max(1, *(math.ceil(had / wanted) for had, wanted in zip(seen, size, strict=True))))
+    finer = min(FINEST, max(1, *(math.ceil(had / wanted) for had, wanted in zip(seen, size, strict=True))))
     width, height = size[0] * finer, size[1] * finer
     rim = margin / (1 + 2 * margin)
     left, top, right, bottom = rim * width, rim * height, (1 - rim) * width, (1 - rim) * height

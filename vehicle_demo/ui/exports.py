@@ -21,7 +21,7 @@ FACTS = (
 )  # fmt: skip
 _UNTOLD = {"label": "", "score": ""}
 # What a spreadsheet begins a formula with, plain and full-width, or skips before one (OWASP, CSV injection).
-_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def to_csv(answer: Mapping[str, Any]) -> str:
@@ -72,4 +72,4 @@ def _written(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
 def _harmless(value: object) -> object:
     if isinstance(value, float):
         return round(value, 4)
-    return f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA else value
+    return f"'{value}" if isinstance(value, str) and value[:1] in FORMULA else value

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from vehicle_demo.ui import benchmark, desk, gallery, plates, recognise, retrain, review, signing, syncing
+from vehicle_demo.ui import benchmark, browser, desk, gallery, plates, recognise, retrain, review, signing, syncing
 from vehicle_demo.ui import map as map_tab
 from vehicle_demo.ui.services import Services
 from vehicle_demo.ui.theme import theme
@@ -43,6 +43,7 @@ def build(services: Services) -> gr.Blocks:
             review.build(services)
             retrain.build(services)
             benchmark.build(services)
+            browser.build(services)
         if checkpoint.model_card is not None:
             with gr.Accordion("Model card", open=False, elem_id="vd-card"):
                 gr.Markdown(_without_front_matter(checkpoint.model_card.read_text()))
@@ -60,8 +61,8 @@ def _top_html(services: Services) -> str:
     )
 
 
-def launch_options() -> dict[str, Any]:
-    """What `Blocks.launch` needs of ours: looks, scripts, and the limit on uploads."""
+def launch_options(services: Services) -> dict[str, Any]:
+    """What `Blocks.launch` needs of ours: looks, scripts, routes, and the limit on uploads."""
     web = signing.app_kwargs()
     scripts = "".join(f"<script>{path.read_text()}</script>" for path in sorted(_STATIC.glob("*.js")))
     return {
@@ -71,7 +72,7 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": "32mb",
         "footer_links": ["api"],
         "mcp_server": True,
-        "app_kwargs": {**web, "routes": [map_tab.PLOTLY, *web["routes"]]},
+        "app_kwargs": {**web, "routes": [map_tab.PLOTLY, *browser.routes(services), *web["routes"]]},
     }
 
 
