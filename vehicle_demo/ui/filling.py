@@ -33,7 +33,7 @@ def build(services: Services, menu: gr.Dropdown) -> None:
             take_import(request)
             if name == SAMPLE:
                 raise GalleryError(f"The gallery {SAMPLE} stays as it ships. Choose another name.")
-            for source in _sources(files, dataset):
+            for source in sources_of(files, dataset):
                 progress = Progress(source.total)
                 for progress in services.galleries.fill(recognizer, name, source):
                     yield progress_html(progress), gr.skip()
@@ -57,7 +57,7 @@ def build(services: Services, menu: gr.Dropdown) -> None:
         with gr.Row():
             with gr.Column(min_width=300):
                 name = gr.Textbox("mine", label="Name of the gallery", max_lines=1)
-                dataset = gr.Textbox("", label="Dataset on the Hub", placeholder="owner/name", max_lines=1)
+                dataset = dataset_field()
             files = files_field("vd-filling-files")
         with gr.Row():
             start = gr.Button("Fill the gallery", variant="primary")
@@ -75,13 +75,19 @@ def build(services: Services, menu: gr.Dropdown) -> None:
         stop.click(on_cancel, name, [said, menu], cancels=filled, show_progress="hidden", api_visibility="private")
 
 
-def _sources(files: list[str] | None, dataset: str) -> list[Source]:
+def sources_of(files: list[str] | None, dataset: str) -> list[Source]:
+    """What people chose: uploaded files, a dataset on the Hub, or both. Raises GalleryError when nothing is."""
     sources = open_files([Path(path) for path in files or ()])
     if dataset.strip():
         sources.append(open_hub_dataset(dataset.strip()))
     if not sources:
         raise GalleryError("Choose pictures, a .zip or .parquet file, or type the name of a Hub dataset.")
     return sources
+
+
+def dataset_field() -> gr.Textbox:
+    """Where people name a dataset on the Hub."""
+    return gr.Textbox("", label="Dataset on the Hub", placeholder="owner/name", max_lines=1)
 
 
 def files_field(elem_id: str) -> gr.File:

@@ -22,7 +22,7 @@ from vehicle_demo.gallery.gallery import GalleryError, Selection
 from vehicle_demo.recognition import Box, ImageError, Scored, Vehicle
 from vehicle_demo.recognition.boxes import clip, widen
 from vehicle_demo.recognition.names import implied
-from vehicle_demo.ui import importing
+from vehicle_demo.ui import importing, publishing
 from vehicle_demo.ui.desk import (
     RELOAD,
     Desk,
@@ -135,6 +135,7 @@ def build(services: Services) -> gr.Tab:
     with gr.Tab("Review", id="review", elem_id="vd-review-tab") as tab:
         gr.HTML(_page_html(), js_on_load="vehicleDemo.mountReview(element);", elem_id="vd-review")
         importing.build(services)
+        publishing.build(services)
     return tab
 
 
