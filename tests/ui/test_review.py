@@ -126,6 +126,10 @@ def test_a_model_settles_make_and_type(server: Server, store: Store, numbers: li
     assert [len(store.events(number)) for number in numbers] == [1, 1, 1]
     told = server["review_history"]({"count": 9})
     assert [entry["client"] for entry in told] == ["c3", "c2", "c1"] and told[2]["value"] == values[0]
+    assert server["review_history"]({"of": "ann"}) == [] == server["review_people"]({})
+    store.record(Said(one, "ann", "unsure", "of ann"))
+    assert [entry["client"] for entry in server["review_history"]({"of": "ann"})] == ["of ann"]
+    assert server["review_people"]({}) == ["ann"]
     assert server["review_take"](PAGE)["pace"] == {"answers": 3, "median_s": 0.5}
 
 

@@ -1,7 +1,7 @@
 """Signing in and out: the corner of the top bar, and elsewhere than on Spaces the routes and the cookie behind it.
 
-On Spaces the corner leads to Gradio's routes for Hugging Face. Elsewhere static/signing.js sends name and password here,
-and a signed cookie carries from then on who it is.
+On Spaces the corner leads to Gradio's routes for Hugging Face. Elsewhere static/signing.js sends name and password
+here, and a signed cookie carries from then on who it is.
 """
 
 from __future__ import annotations
