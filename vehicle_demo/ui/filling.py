@@ -21,8 +21,8 @@ from vehicle_demo.ui.services import Services
 _LISTED = 20
 
 
-def build(services: Services, menu: gr.Dropdown) -> None:
-    """The accordion; `menu` learns of new galleries."""
+def build(services: Services, menu: gr.Dropdown) -> Any:
+    """The accordion; `menu` learns of new galleries. Returns the event that ends when one has been built again."""
 
     def on_fill(name: str, files: list[str] | None, dataset: str, request: gr.Request) -> Iterator[tuple[str, Any]]:
         recognizer = services.recognizer()
@@ -45,6 +45,20 @@ def build(services: Services, menu: gr.Dropdown) -> None:
         more = f" {known:,} pictures were there already." if known else ""
         sentence = f"{added:,} vehicles added to {name}.{more} Choose it in the gallery menu."
         yield said_html(sentence, bad, "status"), gr.Dropdown(choices=services.galleries.names())
+
+    def on_again(name: str, request: gr.Request) -> Iterator[tuple[str, Any]]:
+        recognizer = services.recognizer()
+        progress = Progress(None)
+        try:
+            person_of(request)
+            take_import(request)
+            for progress in services.galleries.rebuild(recognizer, name):
+                yield progress_html(progress), gr.skip()
+        except (NotAllowedError, TooManyError, GalleryError) as error:
+            yield said_html(str(error), list(progress.bad), "alert"), gr.skip()
+            return
+        sentence = f"{progress.added:,} vehicles of {name} are there for {services.default_choice} now."
+        yield said_html(sentence, list(progress.bad), "status"), gr.skip()
 
     def on_cancel(name: str) -> tuple[str, Any]:
         state = services.galleries.filling(services.recognizer(), name)
@@ -72,7 +86,26 @@ def build(services: Services, menu: gr.Dropdown) -> None:
             show_progress="hidden",
             api_visibility="private",
         )
-        stop.click(on_cancel, name, [said, menu], cancels=filled, show_progress="hidden", api_visibility="private")
+        # Pressed by a button that the page shows where a gallery is another checkpoint's; see static/gallery.js.
+        again = gr.Button("Build it again", visible="hidden", elem_id="vd-filling-again")
+        rebuilt = again.click(
+            on_again,
+            menu,
+            [said, menu],
+            concurrency_id="filling",
+            concurrency_limit=2,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+        stop.click(
+            on_cancel,
+            name,
+            [said, menu],
+            cancels=[filled, rebuilt],
+            show_progress="hidden",
+            api_visibility="private",
+        )
+    return rebuilt
 
 
 def sources_of(files: list[str] | None, dataset: str) -> list[Source]:
