@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
@@ -60,7 +61,7 @@ def joined(items: Sequence[Item], embeddings: np.ndarray) -> Query:
     mean = embeddings.mean(axis=0)
     if np.linalg.norm(mean) < 1e-3:
         raise ValueError("These vehicles have nothing in common to look for.")
-    common = {
+    common: dict[str, Any] = {
         name: told.pop() if len(told := {getattr(item, name) for item in items}) == 1 else ""
         for name in ("vehicle_id", "camera", "type", "make", "model", "colour", "plate", "source")
     }
