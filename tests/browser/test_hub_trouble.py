@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from data_tools.serving import ServedApp, served_app
 from tests.annotation.drawn_vehicles import new_vehicle
 from tests.browser.conftest import WAIT
-from tests.browser.test_review import all_is_saved, now, open_review, press
+from tests.browser.test_review import all_is_saved, field, now, open_review, press
 from tests.fake_hub import FakeHub, fake_hub
 from tests.graphs import write_checkpoint
 from tests.ui.test_review import LABELS
@@ -60,6 +60,7 @@ def test_a_hub_that_fails_or_hangs_is_said_and_holds_up_nobody(
     hub.status = 200
     push.click()
     expect(said).to_contain_text(f"Sending to {hub.repo}. You may go on working.", timeout=WAIT)
+    field(page).focus()
     press(page, "2")
     all_is_saved(page)
     expect(now(page)).to_be_visible()
