@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from data_tools.serving import ServedApp, served_app
 from tests.annotation.drawn_vehicles import new_vehicle
 from tests.browser.conftest import WAIT
-from tests.browser.test_review import all_is_saved, field, now, open_review, press
+from tests.browser.test_review import A5, TT, all_is_saved, before, field, now, open_review, press
 from tests.fake_hub import FakeHub, fake_hub
 from tests.graphs import write_checkpoint
 from tests.ui.test_review import LABELS
@@ -47,6 +47,7 @@ def test_a_hub_that_fails_or_hangs_is_said_and_holds_up_nobody(
     line = page.locator(".vd-review [data-sync]")
     expect(line).to_contain_text(f"Not synced to {hub.repo}: The Hub failed with error 500.", timeout=2 * WAIT)
     press(page, "1")
+    expect(before(page)).to_have_text(f"\u2713 {A5}")
     all_is_saved(page)
     expect(line).to_contain_text("kept on this server, sent again", timeout=WAIT)
     page.get_by_role("button", name="Publish the dataset").click()
@@ -62,6 +63,7 @@ def test_a_hub_that_fails_or_hangs_is_said_and_holds_up_nobody(
     expect(said).to_contain_text(f"Sending to {hub.repo}. You may go on working.", timeout=WAIT)
     field(page).focus()
     press(page, "2")
+    expect(before(page)).to_have_text(f"\u2713 {TT}")
     all_is_saved(page)
     expect(now(page)).to_be_visible()
     assert [event.person for number in (failing, hanging) for event in store.events(number)] == ["local"] * 2

@@ -146,6 +146,13 @@ def test_a_new_name_is_asked_for_and_then_known(server: Server, store: Store, nu
     assert store.labels(two)["vehicle"].value["model"] == "Audi A6 Sedan 2012"
 
 
+def test_what_another_checkpoint_predicted_can_be_answered(server: Server, store: Store) -> None:
+    (number,) = store.add([new_vehicle(1, "Trabant 601 Sedan 1980")])
+    assert "Trabant 601 Sedan 1980" not in server["review_names"]({})["model"]
+    assert say(server, answer(number, "c1", model="Trabant 601 Sedan 1980"))["taken"] == ["c1"]
+    assert store.labels(number)["vehicle"].value["model"] == "Trabant 601 Sedan 1980"
+
+
 def test_what_looks_the_same_is_answered_and_undone_together(server: Server, services: Services, store: Store) -> None:
     recognizer, content = services.recognizer(), picture()
     (vehicle,) = recognizer.recognize(content).vehicles

@@ -272,13 +272,18 @@ class _Desk(Desk):
         return [first, *others]
 
     def _named(self, one: _OneSaid) -> dict[str, str | None]:
-        """The names of an answer: a model settles make and type, where its name says them."""
+        """The names of an answer: a model settles make and type, where its name says them.
+
+        What was predicted can be taken too, though it was by a checkpoint that knows other names.
+        """
         labels, names = self._services.recognizer().checkpoint.labels, self._all_names()
         said = {part: " ".join((getattr(one, part) or "").split()) or None for part in PARTS}
         if not any(said.values()):
             raise UnknownItemError(RELOAD)
+        item = self._labels.store().vehicle(one.item)
         for part in PARTS:
-            spelt = {name.casefold(): name for name in names[part]}
+            predicted = (scored.label for scored in getattr(item, part))
+            spelt = {name.casefold(): name for name in (*predicted, *names[part])}
             name = said[part]
             said[part] = spelt.get(name.casefold(), name) if name else None
             if name and name.casefold() not in spelt and not one.new:
