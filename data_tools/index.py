@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `python -m data_tools index`."""
-    parser.add_argument("--source", required=True, help="a folder, a .zip or .parquet file, or owner/name on the Hub")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--source", help="a folder, a .zip or .parquet file, or owner/name on the Hub")
+    what.add_argument("--again", action="store_true", help="what an earlier checkpoint filled the gallery with")
     parser.add_argument("--gallery", required=True, help="its name in the app; made where there is none yet")
     parser.add_argument("--split", help="only these rows of a table; of a Hub dataset the split's name")
     add_app_arguments(parser)
@@ -49,14 +51,19 @@ def run(args: argparse.Namespace) -> None:
     from vehicle_demo.gallery.sources import open_source
 
     galleries, recognizer = opened(args)
-    source = open_source(args.source, args.split)
     progress = None
-    with tqdm(total=source.total, unit=" pictures") as bar:
-        for progress in galleries.fill(recognizer, args.gallery, source):
+    if args.again:
+        steps = galleries.rebuild(recognizer, args.gallery)
+    else:
+        steps = galleries.fill(recognizer, args.gallery, open_source(args.source, args.split))
+    with tqdm(unit=" vehicles" if args.again else " pictures") as bar:
+        for progress in steps:
+            bar.total = progress.total
             bar.update(progress.done - bar.n)
     if progress is None:
         raise ValueError(f"There are no pictures in {args.source}.")
     for name, reason in progress.bad:
         print(f"passed over {name}: {reason}")
     known = f", {progress.known} were there already" if progress.known else ""
-    print(f"{progress.done} pictures: {progress.added} vehicles added to {args.gallery}{known}")
+    seen = "vehicles" if args.again else "pictures"
+    print(f"{progress.done} {seen}: {progress.added} vehicles added to {args.gallery}{known}")

@@ -46,14 +46,15 @@ class FakeHub:
             return self._told([{"type": "file", "path": name, "size": 1, "oid": "0"} for name in self.files])
         if path.startswith(f"{api}/preupload/"):
             asked = json.loads(body)["files"]
-            return self._told(
-                {"files": [{"path": one["path"], "uploadMode": "regular", "shouldIgnore": False} for one in asked]}
-            )
+            told = [{**self._known(one["path"]), "uploadMode": "regular", "shouldIgnore": False} for one in asked]
+            return self._told({"files": told})
         if path.startswith(f"{api}/commit/"):
             for line in body.splitlines():
                 told = json.loads(line)
                 if told["key"] == "file":
                     self.files[told["value"]["path"]] = base64.b64decode(told["value"]["content"])
+                if told["key"] == "deletedFile":
+                    del self.files[told["value"]["path"]]
             self.commits += 1
             return self._told({"commitUrl": f"{self.url}{page}/commit/{COMMIT}", "commitOid": COMMIT, "hookOutput": ""})
         if path.startswith(f"{page}/resolve/"):
@@ -64,6 +65,12 @@ class FakeHub:
             tag = hashlib.sha1(content).hexdigest()
             return 200, {"ETag": f'"{tag}"', "X-Repo-Commit": COMMIT}, content
         return self._told({"id": self.repo, "private": self.private, "sha": COMMIT})
+
+    def _known(self, path: str) -> dict[str, str]:
+        """The path, and git's name of what is there: a client need not send that again."""
+        content = self.files.get(path)
+        named = {} if content is None else {"oid": hashlib.sha1(b"blob %d\0%b" % (len(content), content)).hexdigest()}
+        return {"path": path, **named}
 
     @staticmethod
     def _told(content: Any) -> tuple[int, dict[str, str], bytes]:

@@ -145,6 +145,19 @@ def test_who_is_to_answer_without_knowing_of_others_is_told_of_none(store: Store
     assert [event.person for event, _ in Review(store).past(number, "bob").events] == ["ann", "bob", "bob"]
 
 
+def test_what_another_person_said_is_told_but_for_what_one_is_to_answer_oneself(store: Store) -> None:
+    known, blind, undone = store.add([new_vehicle(1), new_vehicle(2, opinions=2), new_vehicle(3)])
+    for number in (known, blind, undone):
+        client = answer(store, number, "ann")
+    store.record(Said(undone, "ann", UNDO, "u1", undoes=client))
+    review = Review(store)
+    assert [event.item for event in review.history_of("ann", "ann")] == [blind, known]
+    assert [event.item for event in review.history_of("ann", "bob")] == [known]
+    answer(store, blind, "bob")
+    assert [event.item for event in review.history_of("ann", "bob")] == [blind, known]
+    assert review.history_of("ann", "bob", 1)[0].item == blind and review.people() == ["ann", "bob"]
+
+
 def test_names_that_people_gave(store: Store) -> None:
     one, two, three = store.add([new_vehicle(n) for n in range(3)])
     answer(store, one, "ann", "Audi Q5 SUV 2012")

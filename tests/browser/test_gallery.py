@@ -13,6 +13,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from data_tools.serving import ServedApp
 from tests.browser.conftest import PHONE, WAIT, choose
+from tests.drawn_gallery import unit_clusters
+from vehicle_demo.gallery.gallery import Gallery, Item
+from vehicle_demo.recognition import Box
 
 
 @pytest.fixture
@@ -182,6 +185,25 @@ def test_a_new_gallery_is_filled_from_the_page(page: Page, photo: Path, tmp_path
     expect(said).to_contain_text("broken.jpg")
     choose(page, "Gallery", "from-the-page")
     expect(title(page)).to_have_text("Vehicle 0 of from-the-page", timeout=WAIT)
+
+
+def test_another_checkpoint_s_gallery_is_refused_and_built_again_when_asked_for(
+    page: Page, home: Path, photo: Path
+) -> None:
+    earlier = Gallery(home / "galleries" / "older" / "another-1", "another 1")
+    picture = earlier.storage.keep(photo.read_bytes())
+    boxes = [Box(40, 60, 200, 180), Box(200, 60, 400, 240)]
+    items = [Item(picture, part, vehicle_id=f"V{part}", told="vehicle_id", box=box) for part, box in enumerate(boxes)]
+    earlier.add(unit_clusters(2), items)
+    page.reload()
+    page.get_by_role("tab", name="Gallery").click(timeout=WAIT)
+    choose(page, "Gallery", "older")
+    says = page.locator("#vd-gallery-results .vd-message")
+    expect(says).to_contain_text("older holds embeddings of another 1, which cannot be compared", timeout=WAIT)
+    says.get_by_role("button", name="Build it again with").click()
+    expect(page.locator("#vd-filling-said .vd-said")).to_contain_text("2 vehicles of older are there", timeout=WAIT)
+    expect(title(page)).to_have_text("Vehicle 0 of older", timeout=WAIT)
+    expect(page.locator(".vd-query")).to_contain_text("V0")
 
 
 def test_a_phone_shows_the_results_at_once_and_the_ways_to_search_when_asked_for(

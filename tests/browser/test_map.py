@@ -173,6 +173,28 @@ def test_a_lasso_in_the_sample_goes_to_the_review_queue_once(page: Page) -> None
     assert width > 192
 
 
+def test_a_selection_is_mapped_alone_and_asks_as_one(page: Page) -> None:
+    page.locator(".modebar-btn[data-title='Box Select']").click()
+    corners = whole_stage(page)
+    middle = ((corners[0][0] + corners[1][0]) / 2, corners[2][1])
+    draw_round(page, [corners[0], middle])
+    head = page.locator(".vd-map-head")
+    expect(head).to_contain_text("selected")
+    count = int(str(head.text_content()).split()[0])
+    assert 5 <= count < ROWS
+    page.get_by_role("button", name="Map these alone").click()
+    expect(status(page)).to_have_text(re.compile(f"^{count} rows"), timeout=WAIT)
+    page.locator(".modebar-btn[data-title='Box Select']").click()
+    draw_round(page, [corners[0], corners[2]])
+    expect(head).to_contain_text(f"{count} selected")
+    page.get_by_role("button", name="Use all as one query").click()
+    expect(page.locator(".vd-query h3")).to_have_text(f"{count} vehicles of drawn", timeout=WAIT)
+    page.get_by_role("tab", name="Map").click()
+    page.get_by_role("button", name="Map the whole gallery").click()
+    expect(status(page)).to_have_text(re.compile(f"^{ROWS} rows"), timeout=WAIT)
+    expect(page.get_by_role("button", name="Map the whole gallery")).to_be_hidden()
+
+
 def test_what_is_not_selected_turns_grey(page: Page) -> None:
     page.locator(".modebar-btn[data-title='Box Select']").click()
     x, y = point(page, 13)

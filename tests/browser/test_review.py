@@ -163,6 +163,12 @@ def test_the_history_of_a_vehicle_is_a_key_or_a_click_away(
     expect(events.first.locator("span")).to_have_css("text-decoration-line", "line-through")
     expect(events.last).to_contain_text(TT)
     assert latest(store, told).value["model"] == TT and store.events(other) == []
+    page.get_by_text("Answers", exact=True).locator("visible=true").click()
+    answers = page.locator(".vd-review .vd-work-history")
+    expect(answers.get_by_role("listitem").first).to_contain_text(TT, timeout=WAIT)
+    store.record(Said(other, "ann", ANSWER, "past 3", {"type": None, "make": "Audi", "model": A5}))
+    answers.get_by_label("Of").select_option("ann")
+    expect(answers.get_by_role("listitem").first).to_contain_text(A5, timeout=WAIT)
 
 
 def test_every_key_says_what_the_legend_says(open_page: Callable[..., Page], app: ServedApp, store: Store) -> None:

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from tests.graphs import write_checkpoint
-from vehicle_demo.gallery.building import Progress, build
+from vehicle_demo.gallery.building import Progress, build, rebuild
 from vehicle_demo.gallery.gallery import Gallery, GalleryError
 from vehicle_demo.gallery.sources import Source, open_files, open_source
 from vehicle_demo.gallery.storage import GalleryKeepingError
@@ -105,6 +105,36 @@ def test_a_stopped_build_goes_on_where_it_was(tmp_path: Path, gallery: Gallery, 
     assert 0 < first.added < 40 and len(gallery) == first.added
     rest = filled(gallery, recognizer, source)
     assert (rest.added, rest.known) == (40 - first.added, first.added)
+
+
+def test_what_another_checkpoint_filled_is_looked_at_anew_with_what_was_told_of_it(
+    tmp_path: Path, recognizer: Recognizer
+) -> None:
+    write_checkpoint(tmp_path / "newer", name="newer-nano")
+    newer = Recognizer.from_checkpoint(tmp_path / "newer")
+    earlier, gallery = (Gallery(tmp_path / name, name) for name in ("drawn-nano", "newer-nano"))
+    columns = {"image": [{"bytes": picture(shade), "path": ""} for shade in range(20)]}
+    told = {"vehicle_id": [f"V{shade % 4}" for shade in range(20)], "type": ["taxi"] * 20}
+    pq.write_table(pa.table({**columns, **told}), tmp_path / "cars.parquet")
+    filled(earlier, recognizer, open_source(tmp_path / "cars.parquet"))
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one.png").write_bytes(picture(99))
+    filled(earlier, recognizer, open_source(tmp_path / "photos"))
+    old = earlier.storage.items(range(21))
+    earlier.storage.pictures.path(old[3].picture).unlink()
+    first = next(rebuild(gallery, newer, earlier.storage))
+    assert 0 < first.added < 20
+    *_, last = rebuild(gallery, newer, earlier.storage)  # it goes on where it was stopped
+    assert (last.total, last.done, last.added, last.known) == (21, 21, 20 - first.added, first.added)
+    ((name, reason),) = last.bad
+    assert name == "cars" and "not kept" in reason
+    new = {item.picture: item for item in gallery.storage.items(range(20))}
+    for item in old[:3] + old[4:]:
+        for name in ("vehicle_id", "box", "plate", "source", "told"):
+            assert getattr(new[item.picture], name) == getattr(item, name)
+        assert gallery.storage.pictures.path(item.picture).exists()
+    assert new[old[0].picture].type == "taxi" and new[old[20].picture].type == "type c"
+    assert np.allclose(gallery.embeddings([0]), earlier.embeddings([0]), atol=1e-5)  # the two see alike
 
 
 def test_a_damaged_member_of_a_zip_is_listed(tmp_path: Path, gallery: Gallery, recognizer: Recognizer) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from tests.drawn_gallery import CAMERAS, drawn_items, unit_clusters
 from vehicle_demo.gallery.gallery import Gallery, Item, Selection
 from vehicle_demo.gallery.rank_figure import rank_figure
-from vehicle_demo.gallery.ranking import Query, Ranked, Verdict, by_plate, look_alikes, reranked, verdict
+from vehicle_demo.gallery.ranking import Query, Ranked, Verdict, by_plate, joined, look_alikes, reranked, verdict
 
 ROWS = 60
 PLATES = ("B MX 1234", "BMX-1Z34", "8MX1234", "BMW 1234", "HH AB 99", "")
@@ -40,6 +40,18 @@ def test_look_alikes_are_the_same_vehicle_before_others_and_never_the_query(gall
     assert len(found) == 10 and sorted(rows(found)[: CAMERAS - 1]) == [6, 7, 9, 10, 11]
     told = [verdict(query.item, place.hit.item) for place in found]
     assert told == [Verdict.SAME] * 5 + [Verdict.OTHER] * 5
+
+
+def test_several_pictures_ask_as_one_and_none_of_them_is_an_answer(gallery: Gallery) -> None:
+    same = joined(gallery.storage.items([6, 7]), gallery.embeddings([6, 7]))
+    assert np.linalg.norm(same.embedding) == pytest.approx(1) and same.item.vehicle_id == "V1" and not same.item.camera
+    assert sorted(rows(look_alikes(gallery, same, 4))) == [8, 9, 10, 11]
+    apart = joined(gallery.storage.items([6, 12]), gallery.embeddings([6, 12]))
+    assert apart.item.vehicle_id == "" and apart.item.picture == same.item.picture
+    # Nearest to both are the other pictures of either vehicle.
+    assert set(rows(look_alikes(gallery, apart, 10))) == {*range(7, 12), *range(13, 18)}
+    with pytest.raises(ValueError, match="nothing in common"):
+        joined(gallery.storage.items([6, 7]), np.stack([same.embedding, -same.embedding]))
 
 
 def test_the_querys_camera_can_be_left_out_and_filters_combined(gallery: Gallery) -> None:

@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.drawn_gallery import drawn_items, unit_clusters
@@ -100,6 +101,7 @@ def test_too_little_of_a_plate_is_said_so(text: str) -> None:
     "ask",
     [
         None, [], "row", {}, {"row": "1"}, {"row": True}, {"row": -1}, {"row": 30}, {"choice": 0}, {"count": "9"},
+        {"rows": [1]}, {"rows": [1, 1]}, {"rows": [1, 999]}, {"rows": list(range(201))}, {"rows": [1, "2"]},
         {"embedding": "no list"}, {"embedding": [0.0] * 256}, {"embedding": [float("nan")] * 256},
         {"embedding": [1] * 255}, {"embedding": [None] * 256}, {"embedding": [float("inf")] * 256},
         {"embedding": [1] * 256, "picture": "https://example.org/x.jpg"},
@@ -121,6 +123,14 @@ def test_a_vehicle_of_another_tab_is_looked_for(gallery: Gallery, recognizer: Re
     best = look_alikes(gallery, search.wanted, 1)[0]
     assert best.hit.row == 8 and best.hit.score == pytest.approx(1, abs=1e-5)
     assert "Back to Recognise" in query_html(search)
+
+
+def test_a_selection_asks_as_one_and_each_of_it_can_ask_alone(gallery: Gallery, recognizer: Recognizer) -> None:
+    search = asked(Search(), {"rows": [8, 6]}, gallery, "drawn", recognizer, "drawn-nano FP32")
+    assert search.title == "2 vehicles of drawn" and search.item is not None and search.item.vehicle_id == "V1"
+    assert 'aria-label="Vehicles of the selection"' in query_html(search)
+    alone = asked(search, {"choice": 1}, gallery, "drawn", recognizer, "drawn-nano FP32")
+    assert isinstance(alone.wanted, Query) and np.array_equal(alone.wanted.embedding, gallery.embeddings([6])[0])
 
 
 def test_a_query_shows_what_is_known_of_it_in_words(gallery: Gallery) -> None:

@@ -117,6 +117,18 @@ def test_a_filter_leaves_the_rows_that_fit(server: Server, filters: dict[str, st
     assert sum(entry["count"] for entry in colours["entries"]) == len(rows)
 
 
+def test_a_selection_has_a_map_of_its_own(server: Server) -> None:
+    chosen = [40, 3, 8, 9, 10, 11, 999_999]
+    answer = finished(server, {**LOOK, "only": chosen})
+    assert rows_of(answer) == [3, 8, 9, 10, 11, 40] and answer["says"].startswith("6 rows · t-SNE")
+    colours = server["map_colours"]({**DRAWN, "only": chosen, "by": "camera"})
+    assert sum(entry["count"] for entry in colours["entries"]) == 6
+    near = server["map_near"]({**DRAWN, "only": chosen, "row": 8})
+    assert {item["row"] for item in near} <= set(chosen)
+    both = finished(server, {**LOOK, "only": chosen, "filters": {"camera": "2"}})
+    assert rows_of(both) == [8]
+
+
 def test_a_perplexity_chosen_before_the_filter_left_few_rows_is_no_obstacle(server: Server) -> None:
     answer = server["map_look"]({**LOOK, "perplexity": 30, "filters": {"camera": "2", "type": "suv"}})
     assert answer["state"] == "done"

@@ -126,6 +126,10 @@ def test_a_model_settles_make_and_type(server: Server, store: Store, numbers: li
     assert [len(store.events(number)) for number in numbers] == [1, 1, 1]
     told = server["review_history"]({"count": 9})
     assert [entry["client"] for entry in told] == ["c3", "c2", "c1"] and told[2]["value"] == values[0]
+    assert server["review_history"]({"of": "ann"}) == [] == server["review_people"]({})
+    store.record(Said(one, "ann", "unsure", "of ann"))
+    assert [entry["client"] for entry in server["review_history"]({"of": "ann"})] == ["of ann"]
+    assert server["review_people"]({}) == ["ann"]
     assert server["review_take"](PAGE)["pace"] == {"answers": 3, "median_s": 0.5}
 
 
@@ -140,6 +144,13 @@ def test_a_new_name_is_asked_for_and_then_known(server: Server, store: Store, nu
     assert "Audi A6 Sedan 2012" in server["review_names"]({})["model"]
     assert say(server, answer(two, "c3", model="audi a6 sedan 2012"))["taken"] == ["c3"]
     assert store.labels(two)["vehicle"].value["model"] == "Audi A6 Sedan 2012"
+
+
+def test_what_another_checkpoint_predicted_can_be_answered(server: Server, store: Store) -> None:
+    (number,) = store.add([new_vehicle(1, "Trabant 601 Sedan 1980")])
+    assert "Trabant 601 Sedan 1980" not in server["review_names"]({})["model"]
+    assert say(server, answer(number, "c1", model="Trabant 601 Sedan 1980"))["taken"] == ["c1"]
+    assert store.labels(number)["vehicle"].value["model"] == "Trabant 601 Sedan 1980"
 
 
 def test_what_looks_the_same_is_answered_and_undone_together(server: Server, services: Services, store: Store) -> None:

@@ -173,9 +173,9 @@ def test_signing_in_and_out(
     monkeypatch.setenv("VEHICLE_DEMO_HOME", str(tmp_path / "home"))
     with served(services) as ways, httpx.Client(base_url=f"{ways.page.local_url}studio/") as client:
         me: Callable[[], dict[str, Any]] = lambda: client.get("me").json()  # noqa: E731
-        assert me() == {"name": None, "may_write": True, "says": "", "form": False}
+        assert me() == {"name": None, "may_write": True, "says": "", "way": ""}
         users_in().put("ann", "correct horse")  # goes by at once
-        assert me()["form"] and not me()["may_write"]
+        assert me()["way"] == "form" and not me()["may_write"]
         for name, password in (("ann", "wrong horse"), ("bob", "correct horse")):
             told = client.post("sign-in", json={"name": name, "password": password})
             assert told.status_code == 403 and "do not belong together" in told.json()["error"] and not client.cookies
@@ -184,7 +184,7 @@ def test_signing_in_and_out(
         told = client.post("sign-in", json={"name": "ann", "password": "correct horse"})
         assert told.json() == {"name": "ann"}
         assert "httponly" in told.headers["set-cookie"] and "samesite=lax" in told.headers["set-cookie"]
-        assert me() == {"name": "ann", "may_write": True, "says": "", "form": True}
+        assert me() == {"name": "ann", "may_write": True, "says": "", "way": "form"}
         client.post("sign-out").raise_for_status()
         assert me()["name"] is None
         monkeypatch.setattr(signing, "SIGN_INS", Limit(1, 60, "Too many attempts."))

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -84,11 +84,11 @@ def write_dataset(store: Store, folder: Path, names: Mapping[str, tuple[str, ...
     """
     found = corrections(store)
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    tables = dict(_tables(store, found, names))
+    files = dict(dataset_files(store, found, names))
     for split in SPLITS:
-        path = folder / "data" / f"{split}.parquet"
-        if split in tables:
-            path.write_bytes(tables[split])
+        path = folder / file_of_split(split)
+        if (content := files.get(file_of_split(split))) is not None:
+            path.write_bytes(content)
         else:
             path.unlink(missing_ok=True)
     if plates := corrected_plates(store):
@@ -102,8 +102,8 @@ def dataset_zip(store: Store, names: Mapping[str, tuple[str, ...]]) -> bytes:
     """The folder that `write_dataset` writes, as a zip. Raises StoreError."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for split, content in _tables(store, corrections(store), names):
-            archive.writestr(zipfile.ZipInfo(f"data/{split}.parquet", _EPOCH), content)
+        for name, content in dataset_files(store, corrections(store), names):
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content)
     return buffer.getvalue()
 
 
@@ -136,7 +136,15 @@ def images_zip(store: Store, names: Mapping[str, tuple[str, ...]]) -> bytes:
     return buffer.getvalue()
 
 
-def _tables(store: Store, found: list[Correction], names: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, bytes]]:
+def file_of_split(split: str) -> str:
+    """Where a data set keeps the rows of one of `SPLITS`."""
+    return f"data/{split}.parquet"
+
+
+def dataset_files(
+    store: Store, found: Sequence[Correction], names: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of each file that `write_dataset` writes. Raises StoreError."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
@@ -155,10 +163,10 @@ def _tables(store: Store, found: list[Correction], names: Mapping[str, tuple[str
         if rows:
             buffer = io.BytesIO()
             parquet.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
-            yield split, buffer.getvalue()
+            yield file_of_split(split), buffer.getvalue()
 
 
-def _classes(found: list[Correction], part: str, names: tuple[str, ...]) -> list[str]:
+def _classes(found: Sequence[Correction], part: str, names: tuple[str, ...]) -> list[str]:
     """The names that are given, and behind them, so that no number changes, those that only people gave."""
     said = {name for one in found if (name := one.agreed.names[part])}
     return [*names, *sorted(said - set(names))]

@@ -42,8 +42,11 @@ class Remote(Protocol):
         """The content of one."""
         ...
 
-    def write(self, files: Mapping[str, bytes], says: str) -> None:
-        """Keep all of these or, if it fails, perhaps none; what has one of the names is replaced."""
+    def write(self, files: Mapping[str, bytes | None], says: str) -> None:
+        """Keep all of these or, if it fails, perhaps none; what has one of the names is replaced.
+
+        A file that is there and given as None is taken away.
+        """
         ...
 
 
@@ -86,11 +89,14 @@ class FolderRemote:
         with _disk_sentences(self.name):
             return (self.folder / name).read_bytes()
 
-    def write(self, files: Mapping[str, bytes], says: str) -> None:
+    def write(self, files: Mapping[str, bytes | None], says: str) -> None:
         """See `Remote`."""
         with _disk_sentences(self.name):
             for name, content in files.items():
                 path = self.folder / name
+                if content is None:
+                    path.unlink()
+                    continue
                 path.parent.mkdir(parents=True, exist_ok=True)
                 # Not a temporary file, which only its owner could read: other machines have other owners.
                 part = path.with_name(f".part-{secrets.token_hex(8)}")
@@ -132,12 +138,15 @@ class HubRemote:
                 api.hf_hub_download(self.name, name, repo_type=self._kind.repo_type, local_dir=folder)
             ).read_bytes()
 
-    def write(self, files: Mapping[str, bytes], says: str) -> None:
-        """See `Remote`."""
-        from huggingface_hub import CommitOperationAdd
+    def write(self, files: Mapping[str, bytes | None], says: str) -> None:
+        """See `Remote`. What is there with the same content is not sent again."""
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         with self._asked() as api:
-            operations = [CommitOperationAdd(name, content) for name, content in files.items()]
+            operations = [
+                CommitOperationDelete(name) if content is None else CommitOperationAdd(name, content)
+                for name, content in files.items()
+            ]
             api.create_commit(self.name, operations, commit_message=says, repo_type=self._kind.repo_type)
 
     @contextmanager

@@ -170,6 +170,16 @@ class Review(Work):
         shown = [event for event in said if event.person == person or not blind]
         return Past(tuple((event, reversed_by.get(event.id) == UNDO) for event in shown), len(said) - len(shown))
 
+    def history_of(self, person: str, asking: str, count: int = 50) -> list[Event]:
+        """As `history`, for somebody who asks: of vehicles that wait for their own opinion they are not told.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        asked = {"of": person, "person": asking, "count": count}
+        with self._store.reading() as connection:
+            return [event_of(row) for row in connection.execute(_HISTORY_OF, asked)]
+
     def choices(self) -> ReviewChoices:
         """The values that vehicles in the store have."""
         with self._store.reading() as connection:
@@ -306,6 +316,11 @@ _UNDECIDED = f"i.id NOT IN {DECIDED}"
 _OPEN = f"coalesce(o.people, 0) < i.opinions AND i.id NOT IN {_OWN} AND {_UNDECIDED}"
 _AGREED = f"i.id NOT IN (SELECT item FROM conflicts) AND {_UNDECIDED}"
 _WAITS = f"SELECT i.id FROM vehicle_items i LEFT JOIN {PEOPLE} o ON o.item = i.id WHERE i.id = :item AND {_OPEN}"
+_HISTORY_OF = text(
+    "SELECT e.* FROM live e JOIN vehicle_items i ON i.id = e.item "
+    f"LEFT JOIN {PEOPLE} o ON o.item = i.id "
+    f"WHERE e.person = :of AND (e.person = :person OR NOT ({_OPEN})) ORDER BY e.id DESC LIMIT :count"
+)
 _EVENTS = text("SELECT * FROM events WHERE item = :item ORDER BY id")
 # Each with what was said last of it.
 _NAMED = (

@@ -41,6 +41,11 @@ class Work:
         with self._store.reading() as connection:
             return [event_of(row) for row in connection.execute(_HISTORY, asked)]
 
+    def people(self) -> list[str]:
+        """Everybody who ever said something of this kind of items, by name."""
+        with self._store.reading() as connection:
+            return list(connection.execute(_PEOPLE, {"kind": self._kind}).scalars())
+
     def pace(self, person: str) -> Pace:
         """How many answers a person gave, and how fast."""
         with self._store.reading() as connection:
@@ -65,4 +70,5 @@ _HISTORY = text(
     "SELECT e.* FROM live e JOIN items i ON i.id = e.item WHERE e.person = :person AND i.kind = :kind "
     "ORDER BY e.id DESC LIMIT :count"
 )
+_PEOPLE = text("SELECT DISTINCT e.person FROM events e JOIN items i ON i.id = e.item WHERE i.kind = :kind ORDER BY 1")
 _SPENT = text("SELECT seconds FROM live WHERE person = :person AND field = :field")

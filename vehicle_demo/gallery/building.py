@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
 from vehicle_demo.gallery.gallery import Gallery
 from vehicle_demo.gallery.sources import Entry, Source
-from vehicle_demo.gallery.storage import Item
+from vehicle_demo.gallery.storage import FACTS, Item, Storage
 from vehicle_demo.recognition import Box, ImageError, Recognizer, Vehicle, open_image
 
 THUMBNAIL = 192
@@ -53,18 +55,85 @@ def build(gallery: Gallery, recognizer: Recognizer, source: Source) -> Iterator[
     their SHA-256 are passed over. Pictures that cannot be read are listed and passed over. The gallery keeps the
     pictures that it has vehicles of.
     """
-    began = time.monotonic()
-    progress = Progress(source.total)
     left = source.entries()
+    batches = iter(lambda: list(islice(left, _BATCH)), [])
+    add = partial(_added, gallery, recognizer, source)
+    yield from _built(gallery, batches, add, Progress(source.total))
+
+
+def rebuild(gallery: Gallery, recognizer: Recognizer, earlier: Storage) -> Iterator[Progress]:
+    """Look anew at the vehicles of a gallery that another checkpoint filled, in the boxes that they have there.
+
+    Resumable as `build` is. What the source told of a vehicle stays, and so does its plate; other names are given anew.
+    Vehicles whose picture was not kept are listed and passed over. Here progress counts vehicles.
+    """
+    total = earlier.count()
+    batches = (earlier.items(range(start, min(start + _BATCH, total))) for start in range(0, total, _BATCH))
+    add = partial(_looked_at_anew, gallery, recognizer, earlier)
+    yield from _built(gallery, batches, add, Progress(total))
+
+
+_Batch = TypeVar("_Batch")
+
+
+def _built(
+    gallery: Gallery, batches: Iterable[_Batch], add: Callable[[_Batch, Progress], Progress], progress: Progress
+) -> Iterator[Progress]:
+    began = time.monotonic()
     try:
-        while entries := list(islice(left, _BATCH)):
-            progress = _added(gallery, recognizer, source, entries, progress)
-            progress = replace(progress, seconds=time.monotonic() - began)
+        for batch in batches:
+            progress = replace(add(batch, progress), seconds=time.monotonic() - began)
             yield progress
         gallery.build_index()
     finally:
         # Also of a build that was stopped: what it has added is known from now on.
         gallery.calibrate()
+
+
+def _looked_at_anew(
+    gallery: Gallery, recognizer: Recognizer, earlier: Storage, items: list[Item], before: Progress
+) -> Progress:
+    there, bad = gallery.storage.held(items), list(before.bad)
+    crops: list[Image.Image] = []
+    chosen: list[tuple[Item, bytes, Image.Image, Box]] = []
+    for item in items:
+        if (item.picture, item.part) in there:
+            continue
+        try:
+            content = earlier.pictures.path(item.picture).read_bytes()
+            image = open_image(content)
+        except (ImageError, OSError):
+            bad.append((item.source or item.picture[:12], "Its picture was not kept. Add it again."))
+            continue
+        box = item.box or Box(0, 0, *image.size)
+        window = recognizer.window(box, image.size, alone=earlier.count_of(item.picture) == 1)
+        crops.append(image.crop((int(window.x1), int(window.y1), round(window.x2), round(window.y2))))
+        chosen.append((item, content, image, box))
+    new, embeddings = [], []
+    for (item, content, image, box), vehicle in zip(chosen, recognizer.describe_batch(crops), strict=True):
+        gallery.storage.keep(content)
+        told = {name: getattr(item, name) for name in _kept_facts(item)}
+        seen = replace(vehicle, box=box, plate=None)
+        # Its text was read by the earlier one, and is no worse for that.
+        again = item_of(item.picture, item.part, image, seen, {**told, "plate": item.plate}, 1.0)
+        new.append(replace(again, told=" ".join(told)))
+        embeddings.append(unit(vehicle.embedding))
+    added = gallery.add(np.stack(embeddings), new) if new else 0
+    return replace(
+        before,
+        done=before.done + len(items),
+        added=before.added + added,
+        known=before.known + len(there),
+        bad=tuple(bad),
+    )
+
+
+def _kept_facts(item: Item) -> list[str]:
+    """What the source said of it. Rows of earlier versions do not tell: then all but names that the network gave."""
+    if item.told:
+        return item.told.split()
+    own = () if item.confidence is None else ("type", "make", "model")
+    return [name for name in FACTS if name not in own and getattr(item, name)]
 
 
 def _added(
@@ -119,7 +188,8 @@ def item_of(
     said = {"type": vehicle.type[0].label, "make": vehicle.make[0].label, "model": vehicle.model[0].label}
     confidence = None if "model" in told else vehicle.model[0].score
     facts = {**said, "plate": plate, **told}
-    return Item(picture, part, thumbnail_of(image, vehicle.box), confidence=confidence, box=vehicle.box, **facts)
+    shown = thumbnail_of(image, vehicle.box)
+    return Item(picture, part, shown, confidence=confidence, box=vehicle.box, told=" ".join(told), **facts)
 
 
 def unit(embedding: np.ndarray) -> np.ndarray:

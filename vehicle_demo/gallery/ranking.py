@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
@@ -31,10 +32,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A vehicle to look for: what is known of it, and its embedding, (D,) float32 of unit length."""
+    """A vehicle to look for: what is known of it, and its embedding, (D,) float32 of unit length.
+
+    Where several pictures ask as one, `others` are (picture, part) of the rest of them, which are no answers either.
+    """
 
     item: Item
     embedding: np.ndarray
+    others: frozenset[tuple[str, int]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,27 @@ class Ranked:
 
     hit: Hit
     moved: int = 0
+
+
+def joined(items: Sequence[Item], embeddings: np.ndarray) -> Query:
+    """One query of several pictures by the mean of their embeddings (N, D), as for several queries of one identity.
+
+    What is known of it is what all have in common, with the first one's picture (Zheng et al., ICCV 2015).
+
+    Raises:
+        ValueError: the mean has no direction.
+    """
+    mean = embeddings.mean(axis=0)
+    if np.linalg.norm(mean) < 1e-3:
+        raise ValueError("These vehicles have nothing in common to look for.")
+    common: dict[str, Any] = {
+        name: told.pop() if len(told := {getattr(item, name) for item in items}) == 1 else ""
+        for name in ("vehicle_id", "camera", "type", "make", "model", "colour", "plate", "source")
+    }
+    first = items[0]
+    query = Item(first.picture, first.part, first.thumbnail, **common)
+    others = frozenset((item.picture, item.part) for item in items[1:])
+    return Query(query, (mean / np.linalg.norm(mean)).astype(np.float32), others)
 
 
 def look_alikes(gallery: Gallery, query: Query, count: int, selection: Selection | None = None) -> list[Ranked]:
@@ -93,9 +119,9 @@ def verdict(query: Item, found: Item) -> Verdict | None:
 
 
 def _nearest(gallery: Gallery, query: Query, count: int, selection: Selection | None) -> Sequence[Hit]:
-    own = (query.item.picture, query.item.part)
-    (hits,) = gallery.search(query.embedding[None], count + 1, selection)
-    return [hit for hit in hits if (hit.item.picture, hit.item.part) != own][:count]
+    own = {(query.item.picture, query.item.part), *query.others}
+    (hits,) = gallery.search(query.embedding[None], count + len(own), selection)
+    return [hit for hit in hits if (hit.item.picture, hit.item.part) not in own][:count]
 
 
 def _plate_score(asked: str, plate: str) -> float:

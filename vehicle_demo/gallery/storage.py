@@ -43,7 +43,8 @@ class Item:
     """What one row is. `picture` is the SHA-256 of its file and `part` the vehicle's number in it.
 
     What is not known is empty; `time` is ISO 8601. `thumbnail` is a small JPEG. `confidence` is the network's
-    probability of the model name, where the name is its own. `box` is where the vehicle is, in pixels of the upright
+    probability of the model name, where the name is its own; `told` names what its source said of it, with a blank
+    between. `box` is where the vehicle is, in pixels of the upright
     picture; None in rows of earlier versions, which kept thumbnails alone.
     """
 
@@ -61,11 +62,14 @@ class Item:
     source: str = ""
     confidence: float | None = None
     box: Box | None = None
+    told: str = ""
 
 
 _COLUMNS = tuple(field.name for field in fields(Item))
 # What filters, menus and the header never ask for.
 _APART = ("thumbnail", "box")
+# What a source can tell of a vehicle.
+FACTS = ("vehicle_id", "camera", "time", "type", "make", "model", "colour", "plate", "source")
 FILTERED = ("vehicle_id", "camera", "type", "make", "model", "colour", "source")
 
 
@@ -99,6 +103,20 @@ class Summary:
     identities: int
     cameras: int
     times: tuple[str, str] | None
+
+
+def filled_by(folder: Path) -> tuple[str, int] | None:
+    """(checkpoint, length of an embedding) of the rows in a gallery folder; None where it has none."""
+    path = folder / _ITEMS
+    if not path.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(path, timeout=_BUSY_S)) as connection:
+            query = "SELECT checkpoint, dimension FROM about WHERE EXISTS (SELECT 1 FROM items)"
+            about = connection.execute(query).fetchone()
+    except sqlite3.DatabaseError:
+        return None
+    return (str(about[0]), int(about[1])) if about else None
 
 
 class Storage:
@@ -211,6 +229,11 @@ class Storage:
         with self._connected() as connection:
             asked = connection.execute("SELECT count(*) FROM items WHERE picture = ?", (picture,))
             return int(asked.fetchone()[0])
+
+    def held(self, items: Iterable[Item]) -> set[tuple[str, int]]:
+        """(picture, part) of those that are there."""
+        with self._connected() as connection:
+            return self._known(connection, items)
 
     def _known(self, connection: sqlite3.Connection, items: Iterable[Item]) -> set[tuple[str, int]]:
         asked = ((item.picture, item.part) for item in items)

@@ -194,7 +194,8 @@ def page_html(
         f'<div class="vd-work-desk" hidden>{desk}</div>'
         '<ol class="vd-work-strip" aria-label="Queue"></ol>'
         f'<dl class="vd-work-keys" aria-label="Keys">{listed}</dl>'
-        '<details class="vd-work-history"><summary>Your answers</summary><ol></ol></details>'
+        '<details class="vd-work-history"><summary>Answers</summary><label hidden>Of '
+        "<select data-of></select></label><ol></ol></details>"
         f"{below}"
         f'<div class="vd-actions">{downloads}</div>'
         '<div class="vd-work-toast" role="status"></div></section>'

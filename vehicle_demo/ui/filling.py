@@ -21,8 +21,8 @@ from vehicle_demo.ui.services import Services
 _LISTED = 20
 
 
-def build(services: Services, menu: gr.Dropdown) -> None:
-    """The accordion; `menu` learns of new galleries."""
+def build(services: Services, menu: gr.Dropdown) -> Any:
+    """The accordion; `menu` learns of new galleries. Returns the event that ends when one has been built again."""
 
     def on_fill(name: str, files: list[str] | None, dataset: str, request: gr.Request) -> Iterator[tuple[str, Any]]:
         recognizer = services.recognizer()
@@ -33,7 +33,7 @@ def build(services: Services, menu: gr.Dropdown) -> None:
             take_import(request)
             if name == SAMPLE:
                 raise GalleryError(f"The gallery {SAMPLE} stays as it ships. Choose another name.")
-            for source in _sources(files, dataset):
+            for source in sources_of(files, dataset):
                 progress = Progress(source.total)
                 for progress in services.galleries.fill(recognizer, name, source):
                     yield progress_html(progress), gr.skip()
@@ -46,6 +46,20 @@ def build(services: Services, menu: gr.Dropdown) -> None:
         sentence = f"{added:,} vehicles added to {name}.{more} Choose it in the gallery menu."
         yield said_html(sentence, bad, "status"), gr.Dropdown(choices=services.galleries.names())
 
+    def on_again(name: str, request: gr.Request) -> Iterator[tuple[str, Any]]:
+        recognizer = services.recognizer()
+        progress = Progress(None)
+        try:
+            person_of(request)
+            take_import(request)
+            for progress in services.galleries.rebuild(recognizer, name):
+                yield progress_html(progress), gr.skip()
+        except (NotAllowedError, TooManyError, GalleryError) as error:
+            yield said_html(str(error), list(progress.bad), "alert"), gr.skip()
+            return
+        sentence = f"{progress.added:,} vehicles of {name} are there for {services.default_choice} now."
+        yield said_html(sentence, list(progress.bad), "status"), gr.skip()
+
     def on_cancel(name: str) -> tuple[str, Any]:
         state = services.galleries.filling(services.recognizer(), name)
         added = state.progress.added if state else 0
@@ -57,7 +71,7 @@ def build(services: Services, menu: gr.Dropdown) -> None:
         with gr.Row():
             with gr.Column(min_width=300):
                 name = gr.Textbox("mine", label="Name of the gallery", max_lines=1)
-                dataset = gr.Textbox("", label="Dataset on the Hub", placeholder="owner/name", max_lines=1)
+                dataset = dataset_field()
             files = files_field("vd-filling-files")
         with gr.Row():
             start = gr.Button("Fill the gallery", variant="primary")
@@ -72,16 +86,41 @@ def build(services: Services, menu: gr.Dropdown) -> None:
             show_progress="hidden",
             api_visibility="private",
         )
-        stop.click(on_cancel, name, [said, menu], cancels=filled, show_progress="hidden", api_visibility="private")
+        # Pressed by a button that the page shows where a gallery is another checkpoint's; see static/gallery.js.
+        again = gr.Button("Build it again", visible="hidden", elem_id="vd-filling-again")
+        rebuilt = again.click(
+            on_again,
+            menu,
+            [said, menu],
+            concurrency_id="filling",
+            concurrency_limit=2,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+        stop.click(
+            on_cancel,
+            name,
+            [said, menu],
+            cancels=[filled, rebuilt],
+            show_progress="hidden",
+            api_visibility="private",
+        )
+    return rebuilt
 
 
-def _sources(files: list[str] | None, dataset: str) -> list[Source]:
+def sources_of(files: list[str] | None, dataset: str) -> list[Source]:
+    """What people chose: uploaded files, a dataset on the Hub, or both. Raises GalleryError when nothing is."""
     sources = open_files([Path(path) for path in files or ()])
     if dataset.strip():
         sources.append(open_hub_dataset(dataset.strip()))
     if not sources:
         raise GalleryError("Choose pictures, a .zip or .parquet file, or type the name of a Hub dataset.")
     return sources
+
+
+def dataset_field() -> gr.Textbox:
+    """Where people name a dataset on the Hub."""
+    return gr.Textbox("", label="Dataset on the Hub", placeholder="owner/name", max_lines=1)
 
 
 def files_field(elem_id: str) -> gr.File:

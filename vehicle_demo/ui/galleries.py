@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock, Thread
 
 from vehicle_demo.gallery import mapping
-from vehicle_demo.gallery.building import Progress, build
+from vehicle_demo.gallery.building import Progress, build, rebuild
 from vehicle_demo.gallery.gallery import Gallery, GalleryError
 from vehicle_demo.gallery.sources import Source, open_source
-from vehicle_demo.gallery.storage import GalleryKeepingError
+from vehicle_demo.gallery.storage import GalleryKeepingError, Storage, filled_by
 from vehicle_demo.recognition import Recognizer
 
 SAMPLE = "sample"
@@ -75,17 +75,48 @@ class Galleries:
             GalleryError: the gallery cannot be used, or the source breaks off.
         """
         gallery = self.gallery(recognizer, name)
+        yield from self._followed(name, recognizer, build(gallery, recognizer, source), source.total, source.name)
+
+    def earlier(self, recognizer: Recognizer, name: str) -> str:
+        """The checkpoint and version that filled this gallery last before this one came; empty where none did."""
+        found = self._earlier(recognizer, name)
+        return found[1] if found else ""
+
+    def rebuild(self, recognizer: Recognizer, name: str) -> Generator[Progress, None, None]:
+        """Look anew, with this checkpoint, at what an earlier one filled the gallery with; see `building.rebuild`.
+
+        Raises:
+            GalleryError: there is nothing to begin with, or the gallery cannot be used.
+        """
+        found = self._earlier(recognizer, name)
+        if found is None:
+            raise GalleryError(f"No other checkpoint has filled {name}. Add pictures instead.")
+        earlier = Storage(*found)
+        gallery = self.gallery(recognizer, name)
+        yield from self._followed(name, recognizer, rebuild(gallery, recognizer, earlier), earlier.count(), name)
+
+    def _earlier(self, recognizer: Recognizer, name: str) -> tuple[Path, str, int] | None:
+        """Folder, checkpoint and length of an embedding of what `earlier` tells."""
+        if not _NAME.fullmatch(name):
+            return None
+        folders = sorted((self.folder / name).glob("*/"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+        every = ((folder, about) for folder in folders if (about := filled_by(folder)) is not None)
+        return next(((folder, *about) for folder, about in every if about[0] != _version(recognizer)), None)
+
+    def _followed(
+        self, name: str, recognizer: Recognizer, steps: Iterator[Progress], total: int | None, source: str
+    ) -> Generator[Progress, None, None]:
         key = (name, _version(recognizer))
-        self._filling[key] = Filling(Progress(source.total))
+        self._filling[key] = Filling(Progress(total))
         try:
-            for progress in build(gallery, recognizer, source):
+            for progress in steps:
                 self._filling[key] = Filling(progress)
                 yield progress
         except GalleryKeepingError:
             raise
         # Damaged tables and a Hub that went away: each has its own exception, by the library that reads.
         except (OSError, ValueError, RuntimeError) as error:
-            raise GalleryError(f"{source.name} could not be read to its end: {error}") from error
+            raise GalleryError(f"{source} could not be read to its end: {error}") from error
         finally:
             # Also when nobody asks for the next batch any more.
             self._filling[key] = replace(self._filling[key], running=False)

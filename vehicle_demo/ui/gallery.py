@@ -21,7 +21,7 @@ from vehicle_demo.ui.galleries import SAMPLE
 from vehicle_demo.ui.limits import TooManyError, take_recognition
 from vehicle_demo.ui.pictures import photo_field
 from vehicle_demo.ui.queries import MOST, Search, asked, of_photo, of_plate, of_row
-from vehicle_demo.ui.ranklist import header_html, query_html, results_html
+from vehicle_demo.ui.ranklist import header_html, other_checkpoint_html, query_html, results_html
 from vehicle_demo.ui.services import Services
 
 _FILTERS = ("camera", "type", "make", "colour")
@@ -156,7 +156,8 @@ class _Tab:
                 concurrency_id="gallery",
                 concurrency_limit=2,
             ).then(None, figure, js="(file) => { vehicleDemo.saveFigure(file); }", api_visibility="private")
-            filling.build(self._services, menu)
+            rebuilt = filling.build(self._services, menu)
+            rebuilt.then(self._on_gallery, [search, *settings], opened, api_visibility="private")
             gr.Button(visible=False).click(
                 self.search,
                 [
@@ -281,9 +282,16 @@ class _Tab:
         menus = [gr.Dropdown(choices=self._services.galleries.names(), value=name), *filters]
         if search.wanted is None or search.gallery not in ("", name):
             if len(gallery) == 0:
-                return [*head, "", message_html(self._nothing(name), "empty"), Search(), *menus]
+                return [*head, "", self._nothing_html(name), Search(), *menus]
             search = of_row(gallery, name, 0)
         return [*head, *self._shown(search, free), *menus]
+
+    def _nothing_html(self, name: str) -> str:
+        recognizer, galleries = self._services.recognizer(), self._services.galleries
+        state = galleries.filling(recognizer, name)
+        if name != SAMPLE and not (state and state.running) and (earlier := galleries.earlier(recognizer, name)):
+            return other_checkpoint_html(name, earlier, self._services.default_choice)
+        return message_html(self._nothing(name), "empty")
 
     def _nothing(self, name: str) -> str:
         galleries = self._services.galleries
@@ -319,7 +327,7 @@ class _Tab:
         except GalleryError as error:
             return [query_html(search), message_html(str(error), "error"), search]
         if not ranked and len(self._gallery(settings.gallery)) == 0:
-            return [query_html(search), message_html(self._nothing(settings.gallery), "empty"), search]
+            return [query_html(search), self._nothing_html(settings.gallery), search]
         second = settings.rerank and isinstance(search.wanted, Query)
         spent = (time.perf_counter() - began) * 1000
         return [query_html(search), results_html(search, ranked, verdicts, settings.gallery, spent, second), search]

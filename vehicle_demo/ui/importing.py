@@ -1,4 +1,4 @@
-"""Many pictures at once into the review queue: uploaded pictures, zip and parquet files, or the example photos."""
+"""Many pictures at once into the review queue: uploaded files, a dataset on the Hub, or the example photos."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -19,7 +18,7 @@ from vehicle_demo.gallery.gallery import Gallery, GalleryError
 from vehicle_demo.gallery.sources import Source, open_files
 from vehicle_demo.recognition import CheckpointError, ImageError, Recognizer, Vehicle, open_image
 from vehicle_demo.ui.cards import message_html
-from vehicle_demo.ui.filling import files_field, said_html
+from vehicle_demo.ui.filling import dataset_field, files_field, said_html, sources_of
 from vehicle_demo.ui.intake import new_vehicles, unsure
 from vehicle_demo.ui.labels import Labels
 from vehicle_demo.ui.limits import TooManyError, take_import
@@ -52,13 +51,11 @@ def build(services: Services) -> None:
         more = f" {known:,} pictures were there already." if known else ""
         yield said_html(f"{added:,} vehicles added to the queue.{more}", bad, "status")
 
-    def on_files(files: list[str] | None, everything: bool, request: gr.Request) -> Iterator[str]:
+    def on_files(files: list[str] | None, dataset: str, everything: bool, request: gr.Request) -> Iterator[str]:
         try:
             person_of(request)
             take_import(request)
-            if not files:
-                raise GalleryError("Choose pictures, a .zip or a .parquet file first.")
-            sources = open_files([Path(path) for path in files])
+            sources = sources_of(files, dataset or "")
         except (NotAllowedError, TooManyError, GalleryError) as error:
             yield message_html(str(error), "error")
             return
@@ -77,7 +74,9 @@ def build(services: Services) -> None:
         return said_html(_STOPPED, [], "status")
 
     with gr.Accordion("Add pictures", open=False, elem_id="vd-importing"):
-        files = files_field("vd-importing-files")
+        with gr.Row():
+            files = files_field("vd-importing-files")
+            dataset = dataset_field()
         everything = gr.Checkbox(False, label="All vehicles, also those that the model is sure of")
         with gr.Row():
             start = gr.Button("Add to the queue", variant="primary")
@@ -92,7 +91,7 @@ def build(services: Services) -> None:
             "api_visibility": "private",
         }
         runs: list[Any] = [
-            start.click(on_files, [files, everything], **shared),
+            start.click(on_files, [files, dataset, everything], **shared),
             examples.click(on_examples, everything, **shared),
         ]
         for one in runs:

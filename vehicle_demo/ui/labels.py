@@ -14,6 +14,7 @@ from PIL import Image
 
 from vehicle_demo.annotation.corrections import write_dataset
 from vehicle_demo.annotation.items import PARTS, NewItem
+from vehicle_demo.annotation.publishing import publish
 from vehicle_demo.annotation.queue import Queue
 from vehicle_demo.annotation.remote import remote_named
 from vehicle_demo.annotation.review import Review, label_errors
@@ -95,6 +96,14 @@ class Labels:
     def write_corrections(self, recognizer: Recognizer, folder: Path) -> int:
         """Write the corrections data set; see `write_dataset`. Raises StoreError, OSError."""
         return write_dataset(self.store(), folder, self.names(recognizer))
+
+    def publish(self, recognizer: Recognizer, licence: str, place: str = "") -> int:
+        """Publish the corrections data set at `place`, by default where labels are synced to; see `publish`.
+
+        Raises:
+            PublishingError, StoreError, RemoteError: as that does.
+        """
+        return publish(self.store(), self.names(recognizer), licence, remote_named(place or self.dataset))
 
     def fill_sample(self, recognizer: Recognizer) -> Thread:
         """Put the sample's plates into an empty store, in the background; what fails shows when the tab is opened."""

@@ -58,11 +58,15 @@ PLOTLY = Route(f"/studio/plotly-{version('plotly')}.min.js", _send_plotly)
 
 
 class _Ask(BaseModel):
-    """Which map: of which gallery and rows, and how made. `part`: also while the gallery is being filled."""
+    """Which map: of which gallery and rows, and how made.
+
+    `only` are the rows of a selection, None for all; `part`: also while the gallery is being filled.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     gallery: str
     filters: dict[Literal[FILTERED], str] = {}  # type: ignore[valid-type]
+    only: list[_Row] | None = Field(None, max_length=MOST_POINTS)
     perplexity: float | None = None
     seed: int = Field(0, ge=0, lt=2**31)
     part: bool = False
@@ -272,6 +276,8 @@ class _Desk:
     def _rows(self, gallery: Gallery, asked: _Ask) -> tuple[np.ndarray, np.ndarray]:
         """(rows that fit, those of them on the map): at most `MOST_POINTS`, drawn by the seed."""
         allowed = gallery.storage.select(Selection(**asked.filters))
+        if asked.only is not None:
+            allowed = np.intersect1d(allowed, np.array(asked.only, np.int64))
         if len(allowed) <= MOST_POINTS:
             return allowed, allowed
         return allowed, np.sort(np.random.default_rng(asked.seed).choice(allowed, MOST_POINTS, replace=False))
@@ -332,6 +338,7 @@ def _page_html() -> str:
     <details class="vd-map-menu"><summary>Figure</summary><div>
       <button type="button" data-figure="png">Download PNG</button>
       <button type="button" data-figure="svg">Download SVG</button></div></details>
+    <button type="button" data-do="whole" hidden>Map the whole gallery</button>
     <span class="vd-map-status"><span role="status"></span><progress hidden></progress>
       <button type="button" data-do="cancel" hidden>Cancel</button></span>
   </div>

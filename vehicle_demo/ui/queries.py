@@ -14,7 +14,7 @@ import numpy as np
 
 from vehicle_demo.gallery.building import item_of, thumbnail_of, unit
 from vehicle_demo.gallery.gallery import Gallery, GalleryError
-from vehicle_demo.gallery.ranking import Query, plain_plate
+from vehicle_demo.gallery.ranking import Query, joined, plain_plate
 from vehicle_demo.gallery.storage import Item
 from vehicle_demo.recognition import Box, ImageError, Recognizer, Vehicle, open_image
 
@@ -22,14 +22,16 @@ FEWEST, MOST = 20, 100
 _TOLD = ("type", "make", "model", "plate")
 _LONGEST = 100
 _MOST_ENCODED = 1_000_000
+# Vehicles that ask as one at most, and how many of them can be chosen to ask alone.
+_MOST_TOGETHER, _CHOICES = 200, 12
 
 
 @dataclass(frozen=True, eq=False)
 class Search:
     """One visitor's search: a vehicle or a plate's text, what to call it, and how many results are shown.
 
-    `choices` are the vehicles of an uploaded photo, where it has several. `gallery` is whose vehicle it is, empty for
-    one that came from elsewhere; `away` when that was the Recognise tab.
+    `choices` are the vehicles of an uploaded photo, where it has several, or of a selection. `gallery` is whose vehicle
+    it is, empty for one that came from elsewhere; `away` when that was the Recognise tab.
     """
 
     wanted: Query | str | None = None
@@ -52,6 +54,25 @@ def of_row(gallery: Gallery, name: str, row: int) -> Search:
     except KeyError as error:
         raise GalleryError(f"The gallery {name} has no vehicle {row}. Choose another one.") from error
     return Search(Query(item, embedding), f"Vehicle {row} of {name}", gallery=name)
+
+
+def of_rows(gallery: Gallery, name: str, rows: Sequence[int]) -> Search:
+    """Several vehicles of the gallery as one, the first of them as choices.
+
+    Raises:
+        GalleryError: there is no such row, there are too many, or they have nothing in common.
+    """
+    if not 1 < len(rows) <= _MOST_TOGETHER:
+        raise GalleryError(f"Select 2 to {_MOST_TOGETHER} vehicles to look for what is like all of them.")
+    try:
+        embeddings, items = gallery.embeddings(rows), gallery.storage.items(rows)
+        wanted = joined(items, embeddings)
+    except KeyError as error:
+        raise GalleryError(f"The gallery {name} has not all of these vehicles. Choose others.") from error
+    except ValueError as error:
+        raise GalleryError(str(error)) from error
+    choices = tuple(map(Query, items[:_CHOICES], embeddings))
+    return Search(wanted, f"{len(rows)} vehicles of {name}", choices, gallery=name)
 
 
 def of_photo(recognizer: Recognizer, path: str) -> Search:
@@ -87,8 +108,8 @@ def asked(before: Search, ask: Any, gallery: Gallery, name: str, recognizer: Rec
     """The search that the page's script asks for; whatever it sends is checked.
 
     Args:
-        ask: an object with one of `row` (of the gallery), `choice` (of the photo), `count` (results to show) or
-            `embedding` with `picture`, `checkpoint` and `facts`.
+        ask: an object with one of `row` or `rows` (of the gallery), `choice` (of what is shown with the query), `count`
+            (results to show) or `embedding` with `picture`, `checkpoint` and `facts`.
         checkpoint: the menu's name of the checkpoint that filled the gallery.
 
     Raises:
@@ -100,6 +121,9 @@ def asked(before: Search, ask: Any, gallery: Gallery, name: str, recognizer: Rec
         return _of_vehicle(ask, recognizer, checkpoint)
     if type(ask.get("row")) is int:
         return of_row(gallery, name, ask["row"])
+    rows = ask.get("rows")
+    if isinstance(rows, list) and all(type(row) is int for row in rows):
+        return of_rows(gallery, name, list(dict.fromkeys(rows)))
     choice, count = ask.get("choice"), ask.get("count")
     if type(choice) is int and 0 <= choice < len(before.choices):
         return replace(before, wanted=before.choices[choice], count=FEWEST)

@@ -38,6 +38,16 @@ def header_html(gallery: Gallery, name: str, checkpoint: str, filling: Filling |
     return f'<dl class="vd-about">{listed}</dl>{_filling(filling)}'
 
 
+def other_checkpoint_html(name: str, earlier: str, checkpoint: str) -> str:
+    """That a gallery holds another checkpoint's embeddings, and the offer to build it again."""
+    return (
+        '<div class="vd-message vd-empty" role="status"><p>'
+        f"{escape(name)} holds embeddings of {escape(earlier)}, which cannot be compared with those of "
+        f'{escape(checkpoint)}.</p><p><button type="button" class="vd-offer" data-build-again>Build it again with '
+        f"{escape(checkpoint)}</button></p></div>"
+    )
+
+
 def query_html(search: Search) -> str:
     """The query's picture with what is known of it, the photo's other vehicles, and the way back."""
     item = search.item
@@ -48,13 +58,14 @@ def query_html(search: Search) -> str:
     shown = f'<img src="{picture}" alt="The query">' if picture else f'<p class="vd-big">{escape(search.title)}</p>'
     facts = _facts(item) if item else []
     listed = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
+    source = "selection" if search.gallery else "photo"
     others = "".join(
         f'<button type="button" data-ask="{escape(json.dumps({"choice": place}))}" '
         f'aria-pressed="{"true" if choice is search.wanted else "false"}" title="{escape(_name(choice.item))}">'
-        f'<img src="{jpeg_uri(choice.item.thumbnail)}" alt="Vehicle {place + 1} of the photo"></button>'
+        f'<img src="{jpeg_uri(choice.item.thumbnail)}" alt="Vehicle {place + 1} of the {source}"></button>'
         for place, choice in enumerate(search.choices)
     )
-    strip = f'<div class="vd-strip" role="group" aria-label="Vehicles of the photo">{others}</div>' if others else ""
+    strip = f'<div class="vd-strip" role="group" aria-label="Vehicles of the {source}">{others}</div>' if others else ""
     return (
         f'<section class="vd-query" data-facts="{escape(json.dumps(facts))}" aria-label="Query">'
         f'<div class="vd-query-head"><h3>{escape(search.title)}</h3>{back}{again}</div>'

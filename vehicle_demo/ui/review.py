@@ -22,7 +22,7 @@ from vehicle_demo.gallery.gallery import GalleryError, Selection
 from vehicle_demo.recognition import Box, ImageError, Scored, Vehicle
 from vehicle_demo.recognition.boxes import clip, widen
 from vehicle_demo.recognition.names import implied
-from vehicle_demo.ui import importing
+from vehicle_demo.ui import importing, publishing
 from vehicle_demo.ui.desk import (
     RELOAD,
     Desk,
@@ -50,11 +50,11 @@ _VIEW, _SMALL = 960, 112
 # A vehicle smaller than this share of its picture is shown with so many of its own sides around it; of others the whole
 # picture is, as the vehicle may be larger than its box.
 _SMALL_SHARE, _AROUND = 0.25, 1.0
-_REFERENCES = 2
+_REFERENCES, _LIKELIEST = 2, 5
 _NEAR_SPELLING = 84.0
 _KEYS = (
     ("1 - 5", "this model; make and type follow"),
-    ("Alt 1 - 3", "only this make"),
+    ("Alt 1 - 5", "only this make"),
     ("letters", "find a name; Enter takes it"),
     ("0", "unsure"),
     ("Esc", "skip"),
@@ -104,6 +104,12 @@ class _Look(Sent):
     box: _Box
 
 
+class _History(History):
+    """Of the person who asks, or `of` another one."""
+
+    of: Annotated[str, Field(max_length=200)] = ""
+
+
 class _Past(Sent):
     item: Number
 
@@ -135,6 +141,7 @@ def build(services: Services) -> gr.Tab:
     with gr.Tab("Review", id="review", elem_id="vd-review-tab") as tab:
         gr.HTML(_page_html(), js_on_load="vehicleDemo.mountReview(element);", elem_id="vd-review")
         importing.build(services)
+        publishing.build(services)
     return tab
 
 
@@ -149,7 +156,8 @@ def served(services: Services) -> list[Callable[..., Any]]:
         checked("review_near", _Near, desk.near),
         checked("review_references", _References, desk.references),
         checked("review_agreement", _Nothing, desk.agreement),
-        checked("review_history", History, desk.history),
+        checked("review_history", _History, desk.history),
+        checked("review_people", _Nothing, desk.people),
         checked("review_past", _Past, desk.past),
         checked("review_export", _Export, desk.export),
     ]
@@ -208,9 +216,14 @@ class _Desk(Desk):
         """How well people agree where two were asked."""
         return asdict(agreement(self._labels.store()))
 
-    def history(self, asked: History, person: str) -> list[dict[str, Any]]:
-        """What this person said last."""
-        return [told(event, "vehicle") for event in self._labels.review().history(person, asked.count)]
+    def history(self, asked: _History, person: str) -> list[dict[str, Any]]:
+        """What this person, or another one, said last."""
+        events = self._labels.review().history_of(asked.of or person, person, asked.count)
+        return [told(event, "vehicle") for event in events]
+
+    def people(self, asked: _Nothing, person: str) -> list[str]:
+        """The others who said something."""
+        return [name for name in self._labels.review().people() if name != person]
 
     def past(self, asked: _Past, person: str) -> dict[str, Any]:
         """Everything that was said of a vehicle; who is to answer without knowing of others sees their own part."""
@@ -259,13 +272,18 @@ class _Desk(Desk):
         return [first, *others]
 
     def _named(self, one: _OneSaid) -> dict[str, str | None]:
-        """The names of an answer: a model settles make and type, where its name says them."""
+        """The names of an answer: a model settles make and type, where its name says them.
+
+        What was predicted can be taken too, though it was by a checkpoint that knows other names.
+        """
         labels, names = self._services.recognizer().checkpoint.labels, self._all_names()
         said = {part: " ".join((getattr(one, part) or "").split()) or None for part in PARTS}
         if not any(said.values()):
             raise UnknownItemError(RELOAD)
+        item = self._labels.store().vehicle(one.item)
         for part in PARTS:
-            spelt = {name.casefold(): name for name in names[part]}
+            predicted = (scored.label for scored in getattr(item, part))
+            spelt = {name.casefold(): name for name in (*predicted, *names[part])}
             name = said[part]
             said[part] = spelt.get(name.casefold(), name) if name else None
             if name and name.casefold() not in spelt and not one.new:
@@ -337,10 +355,10 @@ def _page_html() -> str:
         f'<li><button type="button" data-model="{place}"><kbd>{place + 1}</kbd><span class="vd-name"></span>'
         '<span class="vd-bar" aria-hidden="true"><i></i></span><span class="vd-percent"></span>'
         '<span class="vd-references" aria-hidden="true"></span></button></li>'
-        for place in range(5)
+        for place in range(_LIKELIEST)
     )
     decisions = "".join(f'<option value="{name}">{name}</option>' for name in (CONFLICTS, ERRORS))
-    makes = "".join(f'<button type="button" data-make="{place}"></button>' for place in range(3))
+    makes = "".join(f'<button type="button" data-make="{place}"></button>' for place in range(_LIKELIEST))
     commands = commands_html(
         [
             ("unsure", "Unsure"),

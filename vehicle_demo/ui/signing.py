@@ -1,7 +1,7 @@
 """Signing in and out: the corner of the top bar, and elsewhere than on Spaces the routes and the cookie behind it.
 
-On Spaces Gradio's own button does it. Elsewhere static/signing.js sends name and password here, and a signed cookie
-carries from then on who it is.
+On Spaces the corner leads to Gradio's routes for Hugging Face. Elsewhere static/signing.js sends name and password
+here, and a signed cookie carries from then on who it is.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def build() -> None:
     """The corner of the top bar."""
     gr.HTML(_CORNER, js_on_load="vehicleDemo.mountSigning(element);", elem_id="vd-signing", padding=False)
     if on_spaces():
-        gr.LoginButton("Sign in", logout_value="Sign out {}", size="sm", min_width=150, scale=0, elem_id="vd-login")
+        # With this Gradio has its routes. As a button it would not do: what it says comes by an event that a page which
+        # loads fast misses, and then nobody can sign out.
+        gr.LoginButton(visible=False)
 
 
 def app_kwargs() -> dict[str, Any]:
@@ -56,11 +58,11 @@ def app_kwargs() -> dict[str, Any]:
 
 
 async def _me(request: Request) -> JSONResponse:
-    """Who the visitor is, whether they may write, and whether the page offers a form to sign in."""
+    """Who the visitor is, whether they may write, and which way to sign in the page offers: `form`, `hub` or none."""
     standing = await run_in_threadpool(standing_of, request)
-    form = not on_spaces() and await run_in_threadpool(lambda: users_in().kept)
+    way = "hub" if on_spaces() else "form" if await run_in_threadpool(lambda: users_in().kept) else ""
     name = None if standing.name == LOCAL else standing.name
-    answer = {"name": name, "may_write": not standing.refusal, "says": standing.refusal, "form": form}
+    answer = {"name": name, "may_write": not standing.refusal, "says": standing.refusal, "way": way}
     return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
 

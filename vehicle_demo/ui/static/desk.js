@@ -19,9 +19,9 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
 
   class Desk {
     // `settles`: the kinds of answer that are done with an item; `amends`: the one that changes where it is; `enough`:
-    // items below which more are asked for.
-    constructor(root, name, {thing, things, settles, amends, enough}) {
-      Object.assign(this, {root, name, thing, things, settles, amends, enough, outbox: outboxes[name]});
+    // items below which more are asked for; `peopled`: others' answers may be looked at.
+    constructor(root, name, {thing, things, settles, amends, enough, peopled = false}) {
+      Object.assign(this, {root, name, thing, things, settles, amends, enough, peopled, outbox: outboxes[name]});
       this.of = (selector) => root.querySelector(selector);
       Object.assign(this, {items: new Map(), list: [], done: [], takenBack: [], undone: new Set(), chosen: {}, turn: 0});
       Object.assign(this, {wanted: [], afresh: false, progress: {done: 0, total: 0}});
@@ -250,8 +250,19 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       }
     }
 
+    // Whose answers can be looked at, where there is anybody else.
+    async tellPeople() {
+      const menu = this.of('[data-of]'), people = this.peopled ? await this.ask('people', {}) : [];
+      if (!Array.isArray(people)) return;
+      const chosen = menu.value;
+      menu.replaceChildren(make('option', {value: ''}, 'you'), ...people.map((name) => make('option', {value: name}, name)));
+      menu.value = people.includes(chosen) ? chosen : '';
+      menu.parentElement.hidden = !people.length;
+    }
+
     async tellHistory() {
-      const list = this.of('.vd-work-history ol'), told = await this.ask('history', {count: 50});
+      const of = this.of('[data-of]').value;
+      const list = this.of('.vd-work-history ol'), told = await this.ask('history', {count: 50, ...(of ? {of} : {})});
       if (!Array.isArray(told)) { list.replaceChildren(make('li', {}, told?.error ?? 'The server does not answer.')); return; }
       list.replaceChildren(...told.map((one) => make('li', {}, make('time', {datetime: one.at}, new Date(one.at).toLocaleTimeString()),
         make('span', {}, this.inWords(one)), make('button', {type: 'button', 'data-again': one.item}, 'Look again'))));
@@ -325,7 +336,12 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
         const {filter} = event.target.dataset, value = event.target.value;
         if (filter) this.filter(filter, value === '' ? null : filter === 'length' ? Number(value) : value);
       });
-      this.of('.vd-work-history').addEventListener('toggle', (event) => { if (event.target.open) this.tellHistory(); });
+      this.of('.vd-work-history').addEventListener('toggle', async (event) => {
+        if (!event.target.open) return;
+        await this.tellPeople();
+        this.tellHistory();
+      });
+      this.of('[data-of]').addEventListener('change', () => this.tellHistory());
     }
   }
 

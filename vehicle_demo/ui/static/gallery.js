@@ -138,6 +138,13 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     if ('ranksCsv' in button.dataset) {
       vehicleDemo.download(new Blob([button.closest('.vd-ranks').dataset.csv], {type: 'text/csv'}), 'rank-list.csv');
     }
+    // Where its progress is shown, and where it can be cancelled.
+    if ('buildAgain' in button.dataset) {
+      const part = document.querySelector('#vd-filling'), fold = part.querySelector('button.label-wrap');
+      if (!fold.classList.contains('open')) fold.click();
+      document.querySelector('#vd-filling-again').click();
+      part.scrollIntoView({block: 'center'});
+    }
     if ('mapAll' in button.dataset) mapAll(button.closest('.vd-ranks'));
     if (map) vehicleDemo.showOnMap?.({row: Number(map), gallery: button.closest('.vd-ranks').dataset.gallery});
     if (figure) {

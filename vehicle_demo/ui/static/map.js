@@ -47,7 +47,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       this.of = (selector) => root.querySelector(selector);
       this.canvas = this.of('.vd-map-canvas');
       this.watcher = crypto.getRandomValues(new Uint32Array(4)).join('-');
-      this.ask = {gallery: 'sample', filters: {}, perplexity: null, seed: 0, part: false};
+      this.ask = {gallery: 'sample', filters: {}, only: null, perplexity: null, seed: 0, part: false};
       this.turn = 0;  // answers to anything asked before the last change are dropped
       this.items = new Map();
       this.sent = make('p', {class: 'vd-map-sent', role: 'status'});
@@ -95,7 +95,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       if (field.name === 'by') this.colour();
       if (field.name === 'gallery') {
         this.leave();
-        Object.assign(this.ask, {gallery: field.value, filters: {}, part: false});
+        Object.assign(this.ask, {gallery: field.value, filters: {}, only: null, part: false});
         this.open();
       }
       if (field.dataset.filter) {
@@ -123,11 +123,19 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
         this.busy(false);
         this.status(`Stopped after ${this.have.toLocaleString('en')} iterations. “Make this map” in the t-SNE menu begins again.`);
       }
+      if (button.dataset.do === 'whole') this.mapOnly(null);
       if (button.dataset.do === 'part') {
         this.ask.part = true;
         this.open();
       }
       if (button.dataset.figure) this.figure(button.dataset.figure);
+    }
+
+    // A map of these rows alone, or of all again.
+    mapOnly(rows) {
+      this.leave();
+      this.ask.only = rows;
+      this.open();
     }
 
     leave() {
@@ -136,6 +144,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
 
     async open() {
       const turn = this.turn += 1;
+      this.of('[data-do=whole]').hidden = !this.ask.only;
       loadPlotly(this.root.dataset.plotly).catch(() => {});  // arrives while the server works; who needs it says if not
       this.menu();
       let kept = this.have >= 0 ? this.rows : null;
@@ -453,6 +462,8 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
         : `${rows.length.toLocaleString('en')} selected${rows.length > shown.length ? `, the first ${shown.length} shown` : ''}`;
       const actions = make('div', {class: 'vd-actions'},
         ...(look ? [make('button', {type: 'button', onclick: () => look({row: rows[0], gallery})}, (this.picked && !this.query) || rows.length === 1 ? 'Use as query' : 'Use the first as query')] : []),
+        ...(look && this.selected && rows.length > 1 ? [make('button', {type: 'button', onclick: () => look({rows, gallery})}, 'Use all as one query')] : []),
+        ...(this.selected && rows.length > 1 && rows.length < this.rows.length ? [make('button', {type: 'button', onclick: () => this.mapOnly(rows)}, 'Map these alone')] : []),
         make('button', {type: 'button', onclick: () => this.table(rows)}, 'Export CSV'),
         make('button', {type: 'button', onclick: () => this.review(rows)}, 'Send to review'),
         make('button', {type: 'button', onclick: () => this.clear()}, 'Clear'));
@@ -517,9 +528,9 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
 
     // {row} of a gallery with its neighbours, or {query: {title, picture}, rows} found for it.
     async mark({row, rows, query, gallery}) {
-      if (gallery && (gallery !== this.ask.gallery || Object.keys(this.ask.filters).length)) {
+      if (gallery && (gallery !== this.ask.gallery || Object.keys(this.ask.filters).length || this.ask.only)) {
         this.leave();
-        Object.assign(this.ask, {gallery, filters: {}, part: false});
+        Object.assign(this.ask, {gallery, filters: {}, only: null, part: false});
         this.forget();
         this.open();
       }

@@ -1,6 +1,6 @@
 // The Review tab: likely models to choose from, names to find, a box to draw again. The desk has the rest; see there.
 window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
-  const PARTS = ['model', 'make', 'type'], FOUND = 8, LIKELY = 5, MAKES = 3;
+  const PARTS = ['model', 'make', 'type'], FOUND = 8, LIKELY = 5;
   const {make, percent} = vehicleDemo;
   const words = (text) => text.toLowerCase().normalize('NFD').replace(/\p{M}/gu, '').split(/[^\p{L}\p{N}]+/u).filter(Boolean);
 
@@ -40,7 +40,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
   class ReviewDesk extends vehicleDemo.Desk {
     constructor(root) {
       super(root, 'review', {
-        thing: 'vehicle', things: 'vehicles', settles: ['answer', 'unsure', 'bad picture', 'decision'], amends: 'box', enough: 7,
+        thing: 'vehicle', things: 'vehicles', settles: ['answer', 'unsure', 'bad picture', 'decision'], amends: 'box', enough: 7, peopled: true,
       });
       this.input = this.of('.vd-review-search input');
       this.form = this.of('.vd-review-add');
@@ -159,6 +159,7 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       this.root.querySelectorAll('[data-make]').forEach((button, place) => {
         const [name, score] = item.make[place] ?? [];
         button.hidden = name === undefined;
+        button.style.setProperty('--vd-share', `${(score ?? 0) * 100}%`);
         button.replaceChildren(make('kbd', {}, `Alt ${place + 1}`), ` ${name} `, make('small', {}, percent(score ?? 0)));
         button.setAttribute('aria-label', `Only the make: ${name}, ${percent(score ?? 0)}`);
       });
@@ -385,14 +386,14 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
         unsure: () => this.settle('unsure', 'unsure'), bad: () => this.settle('bad picture', 'bad picture'), box: () => this.box(),
         add: () => this.current && this.add(), past: () => this.current && this.past(), cancel: () => this.cancel(), back: () => this.back(), forth: () => this.forth(),
         ...Object.fromEntries(Array.from({length: LIKELY}, (_, place) => [`model${place}`, () => this.choose('model', place)])),
-        ...Object.fromEntries(Array.from({length: MAKES}, (_, place) => [`make${place}`, () => this.choose('make', place)])),
+        ...Object.fromEntries(Array.from({length: LIKELY}, (_, place) => [`make${place}`, () => this.choose('make', place)])),
       };
     }
 
     meant(event, target) {
       const {key, code} = event, typed = this.input.value !== '';
       if (event.altKey) {
-        const commands = {KeyZ: 'undo', KeyY: 'redo', KeyX: 'bad', KeyB: 'box', KeyN: 'add', KeyH: 'past', Digit1: 'make0', Digit2: 'make1', Digit3: 'make2'};
+        const commands = {KeyZ: 'undo', KeyY: 'redo', KeyX: 'bad', KeyB: 'box', KeyN: 'add', KeyH: 'past', ...Object.fromEntries(Array.from({length: LIKELY}, (_, place) => [`Digit${place + 1}`, `make${place}`]))};
         return commands[code] && this.once(event, commands[code]);
       }
       if (this.drawing) {

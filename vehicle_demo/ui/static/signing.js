@@ -1,6 +1,6 @@
 // The corner of the top bar: who is signed in, and the form to do so.
 window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
-  let corner;
+  let corner, way = '';
   const of = (selector) => corner.querySelector(selector);
 
   async function ask(name, sent) {
@@ -16,10 +16,12 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
   async function tell() {
     const told = await ask('me');
     if (told.error) return;
-    corner.hidden = !told.form && (told.may_write || !told.name);
+    way = told.way;
+    corner.hidden = !way;
     of('[role=status]').textContent = told.name ? (told.may_write ? told.name : told.says) : '';
-    of('[data-signing=in]').hidden = !told.form || Boolean(told.name);
-    of('[data-signing=out]').hidden = !told.form || !told.name;
+    of('[data-signing=in]').hidden = Boolean(told.name);
+    of('[data-signing=in]').textContent = way === 'hub' ? 'Sign in with Hugging Face' : 'Sign in';
+    of('[data-signing=out]').hidden = !told.name;
     document.dispatchEvent(new CustomEvent('vd-signed', {detail: told}));
   }
 
@@ -39,12 +41,23 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
     await tell();
   }
 
+  // There and back: these are routes of Gradio's.
+  function leave(route) { location.assign(`${route}?_target_url=${encodeURIComponent(location.pathname + location.search)}`); }
+
+  async function signOut() {
+    if (way === 'hub') leave('logout');
+    else {
+      await ask('sign-out', {});
+      await tell();
+    }
+  }
+
   function mountSigning(element) {
     corner = element.querySelector('.vd-signing');
     const dialog = of('dialog');
-    of('[data-signing=in]').addEventListener('click', () => dialog.showModal());
+    of('[data-signing=in]').addEventListener('click', () => (way === 'hub' ? leave('login/huggingface') : dialog.showModal()));
     of('[data-signing=close]').addEventListener('click', () => dialog.close());
-    of('[data-signing=out]').addEventListener('click', async () => { await ask('sign-out', {}); await tell(); });
+    of('[data-signing=out]').addEventListener('click', signOut);
     of('form').addEventListener('submit', (event) => { event.preventDefault(); signIn(event.target); });
     tell();
   }
