@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from vehicle_demo.recognition.results import Box, Character, PlateReading
@@ -11,6 +13,13 @@ ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 BLANK = len(ALPHABET)
 # Alternatives kept for each slot.
 _KEPT = 3
+
+
+def joined(views: Sequence[np.ndarray]) -> np.ndarray:
+    """Logits (8, 37) whose probabilities are the means of those of several views of one plate, each logits (8, 37)."""
+    stacked = np.stack(views)
+    shifted = np.exp(stacked - stacked.max(axis=2, keepdims=True))
+    return np.log((shifted / shifted.sum(axis=2, keepdims=True)).mean(axis=0))
 
 
 def read_slots(logits: np.ndarray, box: Box | None) -> PlateReading | None:
