@@ -259,7 +259,7 @@ def _framed(rng: np.random.Generator, image: Image.Image, style: _Style, text: t
     window = (round(sides), round(upper), round(width - sides), round(height - lower))
     held.paste(image.crop(window), (beyond + window[0], beyond + window[1]))
     shade = 255 if level < 128 else 0
-    dealer = _Style(style.paper, (shade,) * 3, (shade,) * 3, style.die, 0, 1, 0)
+    dealer = _Style(style.paper, (shade, shade, shade), (shade, shade, shade), style.die, 0, 1, 0)
     for thick, y in ((upper, beyond + upper / 2), (lower, held.height - beyond - lower / 2)):
         if thick > 0.1 * height and rng.random() < 0.8:
             _lettered(rng, held, (held.width / 2, y), 0.75 * thick, dealer)
