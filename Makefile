@@ -2,6 +2,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 PIP = $(VENV)/bin/pip --disable-pip-version-check
+PLATE_FONTS = fonts-roadgeek fonts-opendin fonts-osifont fonts-routed-gothic fonts-bebas-neue
 
 .PHONY: run test train-nano clean
 run: $(VENV)/.app
@@ -13,7 +14,7 @@ test: $(VENV)/.tests system-packages
 	$(VENV)/bin/python -m pytest
 
 # Trains the shipped checkpoint again from the data folder; goes on where it was stopped.
-train-nano: $(VENV)/.app fleet/drawn.parquet
+train-nano: $(VENV)/.app fleet/drawn.parquet plate-fonts
 	$(PIP) install -q -r data_tools/requirements-teachers.txt
 	$(VENV)/bin/python -m data_tools train --config nano --data ../shared/data --data fleet --run runs/nano --cache cache
 	$(VENV)/bin/python -m data_tools export --run runs/nano --output checkpoints/vehicledino-nano --data ../shared/data
@@ -38,8 +39,13 @@ $(VENV)/.tests: tests/requirements.txt $(VENV)/.app
 	$(PIP) install -q -r tests/requirements.txt
 	@touch $@
 
+# Plates to learn reading from are drawn in these.
+.PHONY: plate-fonts
+plate-fonts:
+	@test -d /usr/share/fonts/truetype/roadgeek || sh tests/system_packages.sh $(PLATE_FONTS)
+
 .PHONY: system-packages
-system-packages:
+system-packages: plate-fonts
 	@command -v chromium >/dev/null || sh tests/system_packages.sh chromium fonts-dejavu-core
 	@# Without npm the tests of recognition in the browser are skipped, without that database those of it.
 	@command -v npm >/dev/null || sh tests/system_packages.sh npm || true

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from data_tools.drawing.fonts import DIES, font_file, typeface
+
 _LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"
 _DIGITS = "0123456789"
-_FONT = "DejaVuSans-Bold"
+_FONT = "DejaVuSans-Bold.ttf"
 # The country's name in Arabic, its letters in their joined shapes and from left to right.
 _WORD = "\ufeb2\ufee7\ufeee\ufe97"
 # Widths that are not one cell.
@@ -26,7 +27,7 @@ class Layout:
     `pattern`: A letter, 9 digit, X either, space a gap, / a new line, T the word between the numbers of a Tunisian
     plate (which texts give as T). No characters of the text are # (a province sign), . (a dot), - (a dash) and
     * (an emblem).
-    `size_mm`: width and height. `font`: a file of matplotlib's.
+    `size_mm`: width and height. `font`: a file's name, see `fonts`.
     """
 
     name: str
@@ -50,7 +51,8 @@ LAYOUTS = (
     Layout("in", (500, 120), "AA9 A 9999", (246, 246, 244), (14, 14, 16), band="hologram"),
 )
 _FONTS = (
-    _FONT, "DejaVuSans", "DejaVuSansMono-Bold", "DejaVuSansMono", "DejaVuSerif-Bold", "STIXGeneralBol", "cmss10",
+    _FONT, "DejaVuSans.ttf", "DejaVuSansMono-Bold.ttf", "DejaVuSansMono.ttf", "DejaVuSerif-Bold.ttf",
+    "STIXGeneralBol.ttf", "cmss10.ttf", *DIES,
 )  # fmt: skip
 _PATTERNS = (
     "#A.XXXXX", "#A.9999X", "#A.X9999", "#A.99999", "#AXXXXXX", "999T9999", "99T9999", "9T999", "999T99", "9999 AAA",
@@ -94,9 +96,9 @@ def make_up(rng: np.random.Generator, layout: str | None = None) -> Plate:
     return Plate(chosen.name, random_text(rng, chosen.pattern))
 
 
-def random_text(rng: np.random.Generator, pattern: str) -> str:
-    """A text that a pattern of `Layout` allows."""
-    drawn = {"A": _LETTERS, "9": _DIGITS, "X": _LETTERS + _DIGITS, "T": "T"}
+def random_text(rng: np.random.Generator, pattern: str, letters: str = _LETTERS) -> str:
+    """A text that a pattern of `Layout` allows; of its letters, I, O and Q are left out unless they are given."""
+    drawn = {"A": letters, "9": _DIGITS, "X": letters + _DIGITS, "T": "T"}
     return "".join(drawn[place][rng.integers(len(drawn[place]))] for place in pattern if place in drawn)
 
 
@@ -153,15 +155,27 @@ def draw_text(layout: Layout, text: str, height: int) -> Image.Image:
         left += 0.40 * height
     elif layout.band == "top":
         pen.rectangle((0, 0, width, 0.22 * height), fill=blue)
-        pen.text((width / 2, 0.11 * height), "MERCATO", fill=(240, 240, 245), font=_font(0.16 * height), anchor="mm")
+        pen.text(
+            (width / 2, 0.11 * height),
+            "MERCATO",
+            fill=(240, 240, 245),
+            font=typeface(_FONT, 0.16 * height),
+            anchor="mm",
+        )
         top = 0.28 * height
     elif layout.band == "words":
-        pen.text((width / 2, 0.12 * height), "NORTH LAKES", fill=(150, 30, 40), font=_font(0.14 * height), anchor="mm")
+        pen.text(
+            (width / 2, 0.12 * height),
+            "NORTH LAKES",
+            fill=(150, 30, 40),
+            font=typeface(_FONT, 0.14 * height),
+            anchor="mm",
+        )
         top, bottom = 0.24 * height, 0.88 * height
     elif layout.band == "slogan":
         over, under = _words(text)
-        pen.text((width / 2, 0.14 * height), over, fill=layout.ink, font=_font(0.17 * height), anchor="mm")
-        pen.text((width / 2, 0.88 * height), under, fill=layout.ink, font=_font(0.12 * height), anchor="mm")
+        pen.text((width / 2, 0.14 * height), over, fill=layout.ink, font=typeface(_FONT, 0.17 * height), anchor="mm")
+        pen.text((width / 2, 0.88 * height), under, fill=layout.ink, font=typeface(_FONT, 0.12 * height), anchor="mm")
         top, bottom = 0.27 * height, 0.77 * height
     elif layout.band == "hologram":
         pen.ellipse((0.08 * height, 0.3 * height, 0.22 * height, 0.44 * height), fill=(150, 160, 190))
@@ -211,14 +225,14 @@ def _write(
 @lru_cache(maxsize=512)
 def _outline(character: str, font: str) -> Image.Image:
     large = Image.new("L", (400, 400))
-    ImageDraw.Draw(large).text((60, 20), character, fill=255, font=_font(280, font))
+    ImageDraw.Draw(large).text((60, 20), character, fill=255, font=typeface(font, 280))
     return large.crop(large.getbbox())
 
 
 @lru_cache(maxsize=1)
 def _word() -> Image.Image:
     # Not shaped by a library, which would turn round what is in its order already.
-    font = ImageFont.truetype(_font_file(_FONT), 280, layout_engine=ImageFont.Layout.BASIC)
+    font = ImageFont.truetype(font_file(_FONT), 280, layout_engine=ImageFont.Layout.BASIC)
     large = Image.new("L", (1400, 500))
     ImageDraw.Draw(large).text((60, 20), _WORD, fill=255, font=font)
     return large.crop(large.getbbox())
@@ -267,13 +281,3 @@ def _emblem(pen: ImageDraw.ImageDraw, area: tuple[float, float, float, float], t
     xs, ys = np.cos(turns) * reach * half_width, np.sin(turns) * reach * half_height
     middle, half = (left + right) / 2, (top + bottom) / 2
     pen.polygon([(middle + x, half + y) for x, y in zip(xs, ys, strict=True)], fill=_colour(rng, 0, 220))
-
-
-def _font(size: float, name: str = _FONT) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(_font_file(name), round(size))
-
-
-def _font_file(name: str) -> str:
-    from matplotlib import get_data_path
-
-    return str(Path(get_data_path()) / "fonts/ttf" / f"{name}.ttf")

@@ -1,11 +1,16 @@
-"""Plate close-ups to learn reading from: real crops and drawn plates, seen from elsewhere and lit anew every time."""
+"""Plate close-ups to learn reading from: real crops, drawn plates, and photos' plates that nobody has read.
+
+Each is seen from elsewhere, lit anew and photographed again, from afar and badly, every time.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_uppercase
 
 import numpy as np
 import torch
@@ -14,17 +19,39 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from data_tools.drawing import fonts, plates, pressed
 from data_tools.drawing.plates import Layout, draw_text, random_layout, random_text
 from data_tools.training.augment import blur_some, change_light
 from data_tools.training.labels import plate_slots
 from data_tools.training.pictures import training_pictures
+from data_tools.training.unread import MARGIN, unread_plates
 from vehicle_demo.models.plate_reader import READER_SIZE
 from vehicle_demo.recognition.rectify import homographies
 
+# What a drawn plate follows from.
+_DRAWN_BY = (fonts.__file__, plates.__file__, pressed.__file__, __file__)
 # Height and width in pixels of the cached close-ups: a little more than the reader takes.
 _CACHED = (64, 192)
 # The drawn share of a batch; the rest is even among the real sources, whose styles and cameras differ.
-_DRAWN_SHARE = 0.4
+_DRAWN_SHARE = 0.6
+# Of the drawn ones, those as North America presses them; beside them every style in the world.
+_PRESSED_SHARE = 0.6
+# A batch has one plate that nobody has read to so many whose text is known.
+_KNOWN_TO_UNREAD = 3
+
+
+@dataclass(frozen=True)
+class PlateBatch:
+    """`pixels` (N, 3, 48, 160) float32 in [-1, 1] and their `slots` (N, 8) int64, -1 where not known.
+
+    `plain` and `changed` are M unread plates, each seen twice: about as the reader in use sees them, and as `pixels`
+    are. M may be 0.
+    """
+
+    pixels: Tensor
+    slots: Tensor
+    plain: Tensor
+    changed: Tensor
 
 
 class PlateCloseUps:
@@ -35,34 +62,43 @@ class PlateCloseUps:
         pictures = training_pictures(folders, "plate_crops")
         if not pictures:
             raise FileNotFoundError(f"There are no training plates in {', '.join(map(str, folders))}.")
-        real = np.stack([_stretched(picture.decode()) for picture in tqdm(pictures, desc="decoding plates")])
-        drawn_pixels, drawn_texts = _drawn(cache, seed, drawn)
-        self._pixels = np.concatenate([real, drawn_pixels])
+        decoded = [picture.decode() for picture in tqdm(pictures, desc="decoding plates")]
+        drawn_pixels, drawn_texts, drawn_shapes = _drawn(cache, seed, drawn)
+        self._pixels = np.concatenate([np.stack([_stretched(image) for image in decoded]), drawn_pixels])
+        self._shapes = np.concatenate([[image.width / image.height for image in decoded], drawn_shapes])
         texts = [picture.plate_text for picture in pictures] + drawn_texts
         self._slots = torch.tensor([plate_slots(text) for text in texts])
         sources = np.array([picture.source for picture in pictures])
-        self._groups = [np.arange(len(real), len(self._pixels))]
+        self._groups = [np.arange(len(pictures), len(self._pixels))]
         self._groups += [np.flatnonzero(sources == source) for source in np.unique(sources)]
         self._shares = [_DRAWN_SHARE] + [(1 - _DRAWN_SHARE) / (len(self._groups) - 1)] * (len(self._groups) - 1)
+        self._unread = unread_plates(folders, cache, _CACHED)
         self._seed = seed
 
-    def batch_at(self, step: int, count: int) -> tuple[Tensor, Tensor]:
-        """Plates (count, 3, 48, 160) float32 in [-1, 1] and their slots (count, 8) int64, -1 where not known."""
+    def batch_at(self, step: int, count: int) -> PlateBatch:
+        """A batch of `count` plates, of which a quarter is unread where the folders have such."""
         rng = np.random.default_rng((self._seed, step))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        groups = rng.choice(len(self._groups), size=count, p=self._shares)
+        unread = count // (_KNOWN_TO_UNREAD + 1) if len(self._unread) else 0
+        groups = rng.choice(len(self._groups), size=count - unread, p=self._shares)
         rows = np.array([rng.choice(self._groups[group]) for group in groups])
-        pixels = torch.from_numpy(self._pixels[rows]).permute(0, 3, 1, 2).float() / 255
-        pixels = seen_from_elsewhere(pixels, rng)
-        pixels = lit(pixels, generator)
-        return pixels * 2 - 1, self._slots[rows]
+        known = seen_from_elsewhere(_floats(self._pixels[rows]), rng)
+        pixels = photographed(lit(known, generator), self._shapes[rows], rng)
+        if not unread:
+            nothing = pixels[:0]
+            return PlateBatch(pixels * 2 - 1, self._slots[rows], nothing, nothing)
+        photos = _floats(self._unread[rng.integers(len(self._unread), size=unread)])
+        plain = as_in_use(photos, rng)
+        changed = photographed(lit(seen_from_elsewhere(photos, rng, MARGIN), generator), np.full(unread, 3.0), rng)
+        return PlateBatch(pixels * 2 - 1, self._slots[rows], plain * 2 - 1, changed * 2 - 1)
 
 
-def seen_from_elsewhere(pixels: Tensor, rng: np.random.Generator) -> Tensor:
+def seen_from_elsewhere(pixels: Tensor, rng: np.random.Generator, margin: float = 0.0) -> Tensor:
     """Each picture through a homography of its own: (N, 3, H, W) -> (N, 3, 48, 160).
 
-    What the reader sees is a quadrilateral whose corners lie up to a seventh of a side beyond the picture's own, or a
-    little inside: boxes from a detector are loose, and plates are seen at an angle. Beyond the picture its rim goes on.
+    What the reader sees is a quadrilateral whose corners lie up to a seventh of a side beyond the plate's own, or a
+    little inside: boxes from a detector are loose, and plates are seen at an angle. The plate fills the picture up to
+    `margin` of its sides, and beyond the picture its rim goes on.
     """
     count = len(pixels)
     own = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float64)
@@ -72,6 +108,20 @@ def seen_from_elsewhere(pixels: Tensor, rng: np.random.Generator) -> Tensor:
     # Sheared, as a plate seen from the side is; the upright box round it then grows by as much.
     shear = rng.normal(0, 1, (count, 1)) * np.where(rng.random((count, 1)) < 0.5, 0.07, 0.28)
     corners[..., 1] += shear * own[:, 0] + np.abs(shear) * own[:, 1]
+    return _through(pixels, corners / (1 + 2 * margin))
+
+
+def as_in_use(pixels: Tensor, rng: np.random.Generator) -> Tensor:
+    """Pictures of boxes with `MARGIN` of their sides around them as the reader in use sees them, give or take."""
+    own = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float64)
+    corners = own * rng.uniform(1.0, 1.2, (len(pixels), 1, 2)) + rng.normal(0, 0.02, (len(pixels), 1, 2))
+    return _through(pixels, corners / (1 + 2 * MARGIN))
+
+
+def _through(pixels: Tensor, corners: np.ndarray) -> Tensor:
+    """The quadrilaterals (N, 4, 2), from -1 to 1 over each picture, as (N, 3, 48, 160)."""
+    count = len(pixels)
+    own = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float64)
     theta = torch.from_numpy(homographies(own, corners)).float()
     height, width = READER_SIZE
     rows, columns = torch.meshgrid(
@@ -102,22 +152,53 @@ def lit(pixels: Tensor, generator: torch.Generator) -> Tensor:
     return (pixels + grain).clamp(0, 1)
 
 
-def _drawn(cache: Path, seed: int, count: int) -> tuple[np.ndarray, list[str]]:
-    """(count, 64, 192, 3) uint8 and texts, from the cache where they have been drawn before by the same code."""
-    from data_tools.drawing import plates
+def photographed(pixels: Tensor, shapes: np.ndarray, rng: np.random.Generator) -> Tensor:
+    """Most of (N, 3, H, W) in [0, 1] as a camera far away keeps them: few pixels, sharpened, compressed as JPEG.
 
-    made_by = Path(plates.__file__).read_bytes() + Path(__file__).read_bytes()
+    `shapes` (N,) are the plates' widths over their heights, which say how many rows of pixels so many columns have.
+    """
+    height, width = pixels.shape[2:]
+    kept = (pixels * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    for row, shape in enumerate(shapes):
+        if rng.random() < 0.3:
+            continue
+        columns = round(float(np.exp(rng.uniform(np.log(36), np.log(150)))))
+        rows = max(9, round(columns / shape * rng.uniform(0.85, 1.3)))
+        image = Image.fromarray(kept[row])
+        image = image.resize((columns, rows), Image.Resampling.BOX if rng.random() < 0.5 else Image.Resampling.BICUBIC)
+        if rng.random() < 0.4:
+            image = image.filter(ImageFilter.UnsharpMask(rng.uniform(0.5, 2), int(rng.integers(50, 250)), 0))
+        image = _squeezed(image, int(rng.integers(35, 96)))
+        kept[row] = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+    return _floats(kept)
+
+
+def _squeezed(image: Image.Image, quality: int) -> Image.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer).convert("RGB")
+
+
+def _floats(pixels: np.ndarray) -> Tensor:
+    """(N, H, W, 3) uint8 -> (N, 3, H, W) float32 in [0, 1]."""
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+
+
+def _drawn(cache: Path, seed: int, count: int) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """(count, 64, 192, 3) uint8, texts, shapes; from the cache where they have been drawn before by the same code."""
+    made_by = b"".join(Path(str(module)).read_bytes() for module in _DRAWN_BY)
     digest = hashlib.sha256(made_by + f"{seed} {count}".encode()).hexdigest()[:12]
     path = cache / f"drawn-plates-{digest}.npz"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
         made = [close_up(np.random.default_rng((seed, row))) for row in tqdm(range(count), desc="drawing plates")]
         pixels, texts = np.stack([_stretched(image) for image, _ in made]), [text for _, text in made]
+        shapes = [image.width / image.height for image, _ in made]
         unfinished = path.with_suffix(".part.npz")
-        np.savez(unfinished, pixels=pixels, texts=texts)
+        np.savez(unfinished, pixels=pixels, texts=texts, shapes=shapes)
         unfinished.rename(path)
     kept = np.load(path)
-    return kept["pixels"], kept["texts"].tolist()
+    return kept["pixels"], kept["texts"].tolist(), kept["shapes"]
 
 
 def drawn_views(layout: Layout, count: int, seed: int) -> tuple[np.ndarray, list[str]]:
@@ -126,16 +207,14 @@ def drawn_views(layout: Layout, count: int, seed: int) -> tuple[np.ndarray, list
     With another seed than a config's these are plates that no reader of ours was taught.
     """
     made = [close_up(np.random.default_rng((seed, row)), layout) for row in range(count)]
-    pixels = torch.from_numpy(np.stack([_stretched(image) for image, _ in made])).permute(0, 3, 1, 2).float() / 255
+    pixels = _floats(np.stack([_stretched(image) for image, _ in made]))
     seen = lit(seen_from_elsewhere(pixels, np.random.default_rng(seed)), torch.Generator().manual_seed(seed))
     return (seen * 255).round().byte().permute(0, 2, 3, 1).numpy(), [text for _, text in made]
 
 
 def close_up(rng: np.random.Generator, layout: Layout | None = None) -> tuple[Image.Image, str]:
     """A drawn plate, of any style unless one is given, on a piece of bodywork, worn and compressed, and its text."""
-    layout = layout or random_layout(rng)
-    text = random_text(rng, layout.pattern)
-    plate = draw_text(layout, text, height=96)
+    plate, text = _any_plate(rng) if layout is None else _of_style(rng, layout)
     margins = rng.uniform(0, 0.1, 4) * (plate.width, plate.height, plate.width, plate.height)
     left, top, right, bottom = margins.round().astype(int)
     paint = rng.integers(10, 230, 3)
@@ -150,9 +229,20 @@ def close_up(rng: np.random.Generator, layout: Layout | None = None) -> tuple[Im
         pen.ellipse((x - r, y - r, x + r, y + r), fill=shade)
     if rng.random() < 0.3:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 2.5)))
-    squeezed = io.BytesIO()
-    image.save(squeezed, "JPEG", quality=int(rng.integers(25, 95)))
-    return Image.open(squeezed).convert("RGB"), text
+    return _squeezed(image, int(rng.integers(25, 95))), text
+
+
+def _any_plate(rng: np.random.Generator) -> tuple[Image.Image, str]:
+    if rng.random() < _PRESSED_SHARE:
+        return pressed.random_plate(rng, height=96)
+    layout = random_layout(rng)
+    made_up = layout.name not in {own.name for own in plates.LAYOUTS}
+    return _of_style(rng, layout, **({"letters": ascii_uppercase} if made_up else {}))
+
+
+def _of_style(rng: np.random.Generator, layout: Layout, **letters: str) -> tuple[Image.Image, str]:
+    text = random_text(rng, layout.pattern, **letters)
+    return draw_text(layout, text, height=96), text
 
 
 def _stretched(image: Image.Image) -> np.ndarray:

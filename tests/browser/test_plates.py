@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from data_tools.serving import ServedApp, served_app
+from tests.annotation.drawn_plates import new_item
 from tests.browser.conftest import PHONE, WAIT
 from tests.graphs import write_checkpoint, write_reader
 from vehicle_demo.annotation.queue import Queue
@@ -55,6 +57,19 @@ def correct(page: Page, letter: str) -> str:
     return said
 
 
+def at_five_a_second(page: Page, texts: Sequence[str]) -> list[str]:
+    """Type over the first characters of a plate each, and accept; no plate begins before its turn. What was said."""
+    said, began = [], time.monotonic()
+    for number, text in enumerate(texts):
+        expect(now(page)).to_be_visible(timeout=WAIT)
+        page.wait_for_timeout(max(0.0, began + number / 5 - time.monotonic()) * 1000)
+        page.keyboard.press("Home")
+        page.keyboard.type(text)
+        said.append(written(page))
+        page.keyboard.press("Enter")
+    return said
+
+
 @pytest.fixture
 def page(open_page: Callable[..., Page], app: ServedApp) -> Page:
     page = open_page(app.url)
@@ -62,31 +77,34 @@ def page(open_page: Callable[..., Page], app: ServedApp) -> Page:
     return page
 
 
-def test_twenty_plates_by_keyboard_with_the_server_killed_in_between(
+def test_a_hundred_plates_at_five_a_second_with_the_server_killed_in_the_middle(
     open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
     checkpoint = write_checkpoint(tmp_path / "checkpoint", reader="reader.onnx")  # small, to start twice
     write_reader(checkpoint / "reader.onnx", "READER1")
+    store = Store(tmp_path / "labels")
+    store.add([new_item(number, least=0.2 + number / 200) for number in range(120)])
+    # Every plate is given a letter and two digits that no other gets.
+    texts = [f"{letter}{tens}{ones}" for letter in "ABCDEFGHJK" for tens in "01" for ones in "01234"]
     said = []
     with served_app(str(checkpoint), home=tmp_path) as first:
         page = open_page(first.url)
         open_plates(page)
-        said += [correct(page, letter) for letter in "ABCDEFGH"]
-        expect(page.locator(".vd-work-strip .vd-after")).to_have_count(3, timeout=WAIT)
+        said += at_five_a_second(page, texts[:50])
         first.process.kill()
-        said += [correct(page, letter) for letter in "JKLM"]  # of the plates that are there already
+        said += at_five_a_second(page, texts[50:54])  # of the plates that are there already
         expect(page.locator(".vd-work-saved")).to_contain_text("kept in this browser", timeout=WAIT)
     with served_app(str(checkpoint), home=tmp_path, port=urlsplit(first.url).port):
         all_is_saved(page)
         page.reload()  # the tab comes back by itself, with plates that were not answered
         expect(desk(page)).to_be_visible(timeout=WAIT)
-        said += [correct(page, letter) for letter in "NPQRSTUV"]
+        said += at_five_a_second(page, texts[54:])
         all_is_saved(page)
-        expect(page.locator(".vd-work-progress")).to_contain_text("20 of 60")
-    store = Store(tmp_path / "labels")
-    events = Queue(store).history("local", 100)[::-1]
+        expect(page.locator(".vd-work-progress")).to_contain_text("100 of 120")
+    assert len(said) == 100 and [text[:3] for text in said] == texts
+    events = Queue(store).history("local", 200)[::-1]
     assert [event.value for event in events if event.kind == ANSWER] == said
-    assert len({event.item for event in events}) == 20 == len(events) == Queue(store).progress().answered
+    assert len({event.item for event in events}) == 100 == len(events) == Queue(store).progress().answered
 
 
 def test_the_weakest_cell_is_focused_and_every_cell_has_a_name(page: Page) -> None:

@@ -9,10 +9,18 @@ import pytest
 import torch
 
 from data_tools.__main__ import main
+from data_tools.drawing import fonts, pressed
 from data_tools.drawing.plates import LAYOUTS, random_layout, random_text
-from data_tools.training.plates import PlateCloseUps, close_up, homographies, seen_from_elsewhere
+from data_tools.training.plates import (
+    PlateBatch,
+    PlateCloseUps,
+    close_up,
+    homographies,
+    photographed,
+    seen_from_elsewhere,
+)
 from data_tools.training.reader import ReaderLosses
-from tests.data_tools.files import write_plates
+from tests.data_tools.files import write_plate_photos, write_plates
 from tests.graphs import write_checkpoint
 from vehicle_demo.models.plate_reader import PlateReader
 from vehicle_demo.recognition import Recognizer
@@ -59,10 +67,47 @@ def test_a_batch_is_the_same_whenever_it_is_asked_for_and_masks_what_is_unknown(
     write_plates(tmp_path, ["AB123", "4-7-C"])
     plates = PlateCloseUps([tmp_path], tmp_path / "cache", seed=0, drawn=6)
     again = PlateCloseUps([tmp_path], tmp_path / "cache", seed=0, drawn=6)
-    pixels, slots = plates.batch_at(3, 32)
-    assert torch.equal(pixels, again.batch_at(3, 32)[0]) and not torch.equal(pixels, plates.batch_at(4, 32)[0])
-    masked = slots[slots.eq(-1).any(dim=1)]
+    batch = plates.batch_at(3, 32)
+    assert torch.equal(batch.pixels, again.batch_at(3, 32).pixels)
+    assert not torch.equal(batch.pixels, plates.batch_at(4, 32).pixels)
+    masked = batch.slots[batch.slots.eq(-1).any(dim=1)]
     assert len(masked) and masked[0].tolist() == [4, -1, 7, -1, 12, 36, 36, 36]
+    assert len(batch.pixels) == 32 and not len(batch.plain)  # no photos, so none that nobody has read
+
+
+def test_a_quarter_of_a_batch_is_unread_where_there_are_photos(tmp_path: Path) -> None:
+    """The photo's plate is a white block: most of both views of it is white."""
+    write_plates(tmp_path, ["AB123"])
+    write_plate_photos(tmp_path, [("world", [0.5, 0.6, 0.4, 0.15], "")], split="train")
+    batch = PlateCloseUps([tmp_path], tmp_path / "cache", seed=0, drawn=2).batch_at(0, 32)
+    assert len(batch.pixels) == 24 and batch.plain.shape == batch.changed.shape == (8, 3, 48, 160)
+    assert batch.plain[:, :, 16:32, 50:110].min() > 0.5
+    assert not torch.equal(batch.plain, batch.changed)
+
+
+def test_pressed_plates_differ_and_their_texts_fit_the_slots() -> None:
+    drawn = [pressed.random_plate(np.random.default_rng(seed), height=48) for seed in range(60)]
+    texts = {text for _, text in drawn}
+    assert len(texts) > 55 and all(4 <= len(text) <= 8 and set(text) <= set(ALPHABET) for text in texts)
+    assert any(letter in text for text in texts for letter in "IOQ")  # which vanity plates have
+    assert all(1.5 < image.width / image.height < 2.5 for image, _ in drawn)
+    again, text = pressed.random_plate(np.random.default_rng(3), height=48)
+    assert text == drawn[3][1] and np.array_equal(np.asarray(again), np.asarray(drawn[3][0]))
+
+
+def test_a_font_that_is_not_installed_is_said_so() -> None:
+    with pytest.raises(FileNotFoundError, match="apt-get install fonts-roadgeek"):
+        fonts.font_file("no-such-font.ttf")
+
+
+def test_from_afar_a_plate_is_coarser_and_stays_where_it_is() -> None:
+    stripes = (torch.arange(160) % 2).float().expand(8, 3, 48, 160).clone()  # as fine as pixels are
+    stripes[:, :, :, :80] = 0
+    seen = photographed(stripes, np.full(8, 3.0), np.random.default_rng(0))
+    assert seen.shape == stripes.shape
+    coarser = (seen - stripes).abs().mean(dim=(1, 2, 3)) > 0.05
+    assert 0 < coarser.sum() < 8  # most of them, not all
+    assert (seen[:, :, :, :70].mean(dim=(1, 2, 3)) < 0.1).all() and (seen[:, :, :, 90:].mean(dim=(1, 2, 3)) > 0.3).all()
 
 
 def test_the_shipped_reader_reads_drawn_plates_it_was_not_taught(
@@ -80,12 +125,26 @@ def test_the_shipped_reader_reads_drawn_plates_it_was_not_taught(
 def test_unknown_characters_teach_nothing() -> None:
     torch.manual_seed(0)
     losses = ReaderLosses(PlateReader().eval())
-    pixels = torch.rand(2, 3, 48, 160) * 2 - 1
+    pixels, nothing = torch.rand(2, 3, 48, 160) * 2 - 1, torch.zeros(0, 3, 48, 160)
     slots = torch.full((2, 8), 36)
     hidden = slots.clone()
     hidden[:, 3] = -1
-    full, part = (losses((pixels, values))["characters"] for values in (slots, hidden))
-    assert full != part and torch.isfinite(part)
+    full, part = (losses(PlateBatch(pixels, values, nothing, nothing)) for values in (slots, hidden))
+    assert full["characters"] != part["characters"] and torch.isfinite(part["characters"])
+    assert "unread" not in full
+
+
+@pytest.mark.parametrize(("sureness", "teaches"), [(0.1, False), (30.0, True)])
+def test_an_unread_plate_teaches_only_where_it_is_read_surely(sureness: float, teaches: bool) -> None:
+    torch.manual_seed(0)
+    network = PlateReader()
+    with torch.no_grad():
+        network.head.characters[1].weight *= sureness
+    losses = ReaderLosses(network)
+    pixels = torch.rand(4, 3, 48, 160) * 2 - 1
+    answer = losses(PlateBatch(pixels, torch.full((4, 8), 36), pixels, pixels.flip(3)))
+    assert (answer["unread"] > 0) == teaches
+    assert network.training  # what reads the plain view leaves it as it was
 
 
 def test_the_command_leaves_a_reader_that_the_checkpoint_names(tmp_path: Path) -> None:

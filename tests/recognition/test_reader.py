@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from tests.graphs import write_checkpoint, write_doubting_reader, write_graph, write_reader
+from tests.graphs import write_checkpoint, write_corners, write_doubting_reader, write_graph, write_reader
 from vehicle_demo.recognition import CheckpointError, Recognizer
+from vehicle_demo.recognition.plates import read_slots, surest
 from vehicle_demo.recognition.reader import Reader
 
 GREY = Image.new("RGB", (200, 100), (90, 90, 90))
@@ -57,3 +59,36 @@ def test_a_reader_that_is_none_is_said_so(tmp_path: Path) -> None:
         recognizer(tmp_path / "a", "gone.onnx")
     with pytest.raises(CheckpointError, match="outside its own folder"):
         recognizer(tmp_path / "b", "../reader.onnx")
+
+
+def test_of_two_views_the_one_that_scores_higher_is_read() -> None:
+    views = [np.random.default_rng(seed).normal(0, 2, (8, 37)).astype(np.float32) for seed in range(6)]
+    readings = [reading for view in views if (reading := read_slots(view, None))]
+    assert read_slots(surest(views), None) == max(readings, key=lambda reading: reading.score)
+
+
+def test_corners_that_were_found_read_the_same_when_they_are_asked_for(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, reader="reader.onnx", corners="corners.onnx")
+    write_doubting_reader(tmp_path / "reader.onnx", "READER1")
+    write_corners(tmp_path / "corners.onnx", [(0.3, 0.3), (0.7, 0.4), (0.7, 0.7), (0.3, 0.6)])
+    picture = Image.new("RGB", (400, 300), (40, 40, 40))
+    ImageDraw.Draw(picture).rectangle((0, 0, 400, 200), fill="white")
+    own = Recognizer.from_checkpoint(tmp_path)
+    plate = own.recognize(picture).vehicles[0].plate
+    assert plate is not None and plate.corners is not None
+    again = own.read_plate(picture, plate.corners)
+    assert again is not None and again.text == plate.text and again.score == pytest.approx(plate.score)
+
+
+def test_corners_beyond_the_picture_are_read_as_black(tmp_path: Path) -> None:
+    """A person may drag them there; what is read there is unsure, and no failure."""
+    write_checkpoint(tmp_path, reader="reader.onnx")
+    write_doubting_reader(tmp_path / "reader.onnx", "READER1")
+    own = Recognizer.from_checkpoint(tmp_path)
+    light = Image.new("RGB", (200, 100), "white")
+    within, beyond = (own.read_plate(light, box) for box in (_corners(20, 20), _corners(-150, 20)))
+    assert within is not None and within.text == "READER1" and (beyond is None or beyond.score < within.score)
+
+
+def _corners(x: float, y: float) -> tuple[tuple[float, float], ...]:
+    return (x, y), (x + 100, y), (x + 100, y + 40), (x, y + 40)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from vehicle_demo.recognition.results import Box, Character, PlateReading
@@ -13,6 +15,14 @@ BLANK = len(ALPHABET)
 CHARACTERS = (*ALPHABET, "")
 # Alternatives kept for each slot.
 _KEPT = 3
+
+
+def surest(views: Sequence[np.ndarray]) -> np.ndarray:
+    """Of several views of one plate, each logits (8, 37), those that `read_slots` gives the highest score."""
+    stacked = np.stack(views)
+    best = stacked.max(axis=2)
+    sureness = -np.log(np.exp(stacked - best[..., None]).sum(axis=2)).sum(axis=1)
+    return np.asarray(stacked[sureness.argmax()])
 
 
 def read_slots(logits: np.ndarray, box: Box | None) -> PlateReading | None:
