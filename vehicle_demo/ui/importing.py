@@ -44,8 +44,8 @@ def build(services: Services) -> None:
                 for progress in take_in(services.labels, recognizer, gallery, source, everything):
                     yield progress_html(progress)
                 added, known, bad = added + progress.added, known + progress.known, [*bad, *progress.bad]
-        # A table may be damaged in its middle: each library has its own exception for that.
-        except (GalleryError, CheckpointError, StoreError, OSError, ValueError) as error:
+        # A table may be damaged in its middle, the Hub may go away: each library has its own exception for that.
+        except (GalleryError, CheckpointError, StoreError, OSError, ValueError, RuntimeError) as error:
             yield said_html(f"{error} What was added before is kept.", bad, "alert")
             return
         more = f" {known:,} pictures were there already." if known else ""

@@ -35,15 +35,16 @@ def build(services: Services) -> None:
         except (NotAllowedError, PublishingError, StoreError, CheckpointError) as error:
             yield said_html(str(error), [], "alert")
         except RemoteError as error:
-            yield said_html(f"{error} Nothing is lost: push again when that is mended.", [], "alert")
+            yield said_html(f"{error} Nothing is lost: publish again when that is mended.", [], "alert")
         else:
             yield said_html(f"{place} has {rows:,} vehicle{'s' * (rows != 1)} now.", [], "status")
 
     with gr.Accordion("Publish the dataset", open=False, elem_id="vd-publishing"):
         if place:
             gr.HTML(
-                f"<p>All answers with their pictures go to <strong>{escape(place)}</strong>, which must be private, "
-                "with a card that has counts, classes and agreement. What has not changed is not sent again.</p>"
+                f"<p>All answers with their pictures go to <strong>{escape(place)}</strong> with a card that has "
+                "counts, classes and agreement; at the Hub only into a private dataset. What has not changed is not "
+                "sent again.</p>"
             )
         else:
             gr.HTML(f"<p>{escape(_NOWHERE)}</p>")
@@ -51,7 +52,7 @@ def build(services: Services) -> None:
             licence = gr.Dropdown(
                 list(LICENCES), value=None, label="Licence", allow_custom_value=True, elem_id="vd-publishing-licence"
             )
-            push = gr.Button("Push to the Hub", variant="primary")
+            push = gr.Button("Publish", variant="primary")
         said = gr.HTML("", elem_id="vd-publishing-said")
         push.click(
             on_push,
