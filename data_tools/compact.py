@@ -88,9 +88,9 @@ def _in_eight_bits(name: str, values: np.ndarray, nodes: list[Any]) -> tuple[lis
     from onnx import helper, numpy_helper
 
     axes = {_output_axis(node, name) for node in nodes}
-    if values.size < _LARGE or len(axes) != 1 or None in axes:
+    axis = axes.pop() if len(axes) == 1 else None
+    if values.size < _LARGE or axis is None:
         return None
-    (axis,) = axes
     scale = np.maximum(np.abs(values).max(axis=1 - axis), np.finfo(np.float32).tiny) / 127
     rounded = np.round(values / np.expand_dims(scale, 1 - axis)).astype(np.int8)
     stored = [

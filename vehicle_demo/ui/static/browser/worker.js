@@ -6,6 +6,8 @@ import {PictureError, openPicture} from './pictures.js';
 import {Recognizer, rounded} from './recognizer.js';
 
 const MOST_THREADS = 4;
+// Waiting threads would spin on the cores that the rest of the visitor's device needs.
+const CALM = {extra: {session: {intra_op: {allow_spinning: '0'}}}};
 const STAGE = 1280, CROP = 200, PLATE = 240;
 
 let recognizer, manifest;
@@ -64,7 +66,7 @@ async function load(name) {
   const threads = self.crossOriginIsolated ? Math.min(MOST_THREADS, self.navigator.hardwareConcurrency) : 1;
   Object.assign(ort.env.wasm, {wasmBinary: files.binary, numThreads: threads});
   ort.env.logLevel = 'error';
-  const session = (bytes, providers) => ort.InferenceSession.create(bytes, {executionProviders: providers});
+  const session = (bytes, providers) => ort.InferenceSession.create(bytes, {executionProviders: providers, ...CALM});
   const {checkpoint, settings} = manifest;
   const unified = new Unified(
     ort, await session(files.graph, onGpu ? ['webgpu'] : ['wasm']), settings, files.heads ? new Heads(files.heads, settings.heads) : null,
