@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from vehicle_demo.recognition import Recognizer, boxes, corners, graph, images, plate_graph, plates, recognizer, rectify
-from vehicle_demo.recognition.heads import TENSORS, Heads, features_of
+from vehicle_demo.recognition.heads import TENSORS, UNTOLD, Heads, features_of
 from vehicle_demo.ui import exports
 from vehicle_demo.ui.theme import CATEGORY_COLOURS, OTHER_COLOUR, theme
 
@@ -128,15 +128,16 @@ def _settings(answering: Recognizer) -> dict[str, Any]:
         "ranked": recognizer.RANKED,
         "crop_steps": boxes.CROP_STEPS,
         "plate_steps": boxes.PLATE_STEPS,
-        "heads": {"tensors": dict(TENSORS), "features": features_of(answering.graph.outputs)},
+        "heads": {"tensors": dict(TENSORS), "features": features_of(answering.graph.outputs), "untold": UNTOLD},
     }
 
 
 def _heads_file(heads: Heads) -> bytes:
     from safetensors.numpy import save
 
-    tensors = {f"{task}.{part}": getattr(head, part) for task, head in heads.items() for part in ("weight", "bias")}
-    return save({name: np.ascontiguousarray(values, np.float32) for name, values in tensors.items()})
+    parts = ("weight", "bias", "of_model")
+    tensors = {f"{task}.{part}": getattr(head, part) for task, head in heads.items() for part in parts}
+    return save({n: np.ascontiguousarray(values, np.float32) for n, values in tensors.items() if values is not None})
 
 
 def _runtime(kept: _Files, folder: Path | None) -> dict[str, Any]:

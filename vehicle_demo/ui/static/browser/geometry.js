@@ -38,6 +38,11 @@ export function distinct(found, sameObject) {
   return kept;
 }
 
+/** The four corners of a box, from the upper left on clockwise. */
+export function cornersOf([x1, y1, x2, y2]) {
+  return [[x1, y1], [x2, y1], [x2, y2], [x1, y2]];
+}
+
 export function boxAround(corners) {
   const across = corners.map(([x]) => x), down = corners.map(([, y]) => y);
   return [Math.min(...across), Math.min(...down), Math.max(...across), Math.max(...down)];

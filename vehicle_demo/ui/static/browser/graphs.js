@@ -1,5 +1,7 @@
 // ONNX Runtime's sessions: the unified graph, the two small ones for plates, and heads beside the graph.
 
+import {softmax} from './softmax.js';
+
 /** A graph that cannot be used; its message is a sentence for the visitor. */
 export class GraphError extends Error {}
 
@@ -95,23 +97,39 @@ export class PlateGraph extends Graph {
 
 /** Linear layers on the graph's features that somebody promoted in the app, from a safetensors file. */
 export class Heads {
-  constructor(buffer, {tensors, features}) {
+  constructor(buffer, {tensors, features, untold}) {
     const length = Number(new DataView(buffer).getBigUint64(0, true));
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
     const part = (name) => {
       const [start, end] = header[name].data_offsets;
       return new Float32Array(buffer.slice(8 + length + start, 8 + length + end));
     };
-    this.features = features;
-    this.layers = Object.entries(tensors).map(([task, tensor]) => ({tensor, weight: part(`${task}.weight`), bias: part(`${task}.bias`)}));
+    Object.assign(this, {features, untold});
+    this.layers = Object.entries(tensors).map(([task, tensor]) => ({
+      task,
+      tensor,
+      weight: part(`${task}.weight`),
+      bias: part(`${task}.bias`),
+      ofModel: `${task}.of_model` in header ? part(`${task}.of_model`) : null,
+    }));
   }
 
   applied(row) {
     const features = row[this.features].data;
-    const logits = this.layers.map(({tensor, weight, bias}) => [tensor, {
-      dims: [1, bias.length],
-      data: bias.map((start, answer) => features.reduce((sum, value, place) => sum + value * weight[answer * features.length + place], start)),
+    const own = Object.fromEntries(this.layers.map(({task, weight, bias}) => [
+      task,
+      bias.map((start, answer) => features.reduce((sum, value, place) => sum + value * weight[answer * features.length + place], start)),
+    ]));
+    const models = softmax(own.model, 1);
+    const logits = this.layers.map(({task, tensor, ofModel}) => [tensor, {
+      dims: [1, own[task].length],
+      data: ofModel ? own[task].map((value, name) => value + this.#implied(models, ofModel, name)) : own[task],
     }]);
     return {...row, ...Object.fromEntries(logits)};
+  }
+
+  /** What the models' probabilities add up to for one name of a type or make, as a logit. */
+  #implied(models, ofModel, name) {
+    return Math.log(models.reduce((sum, share, model) => (ofModel[model] === name ? sum + share : sum), this.untold));
   }
 }

@@ -1,7 +1,8 @@
 // A picture -> every vehicle in it, described: the decisions of recognition/recognizer.py, step by step.
 
-import {area, boxAround, clipped, distinct, plausible, rectified, snapped, toPixels, widened} from './geometry.js';
+import {area, boxAround, clipped, cornersOf, distinct, plausible, rectified, snapped, toPixels, widened} from './geometry.js';
 import {stretched} from './resampling.js';
+import {softmax} from './softmax.js';
 
 export class Recognizer {
   /**
@@ -112,15 +113,25 @@ export class Recognizer {
     const {reducing_gap: gap, finest} = this.settings;
     const corners = this.finder ? await this.#corners(picture, boxes) : boxes.map(() => null);
     const graph = this.reader ?? this.graph;
-    const crops = boxes.map((box, place) => graph.prepare(corners[place]
-      ? rectified(picture, corners[place], graph.size, margin, finest)
-      : stretched(picture, graph.size, widened(box, margin, size), gap)));
+    // Between corners the reader sees a plate from the front with a narrow and with a wide margin, and as it stands.
+    const between = (own) => (this.reader ? [[own, margin], [own, 3 * margin], [cornersOf(boxAround(own)), 0]] : [[own, margin]])
+      .map(([around, rim]) => rectified(picture, around, graph.size, rim, finest));
+    const views = boxes.map((box, place) => (corners[place]
+      ? between(corners[place])
+      : [stretched(picture, graph.size, widened(box, margin, size), gap)]));
+    const crops = views.flat().map((view) => graph.prepare(view));
     const slots = this.reader ? await this.reader.answers(crops) : (await this.graph.run(crops)).map((row) => row.ocr_logits.data);
-    return slots.map((logits, place) => {
-      const own = corners[place];
-      const reading = this.#reading(logits, own ? clipped(boxAround(own), size) : boxes[place]);
+    return views.map((seen, place) => {
+      const own = corners[place], box = own ? clipped(boxAround(own), size) : boxes[place];
+      const reading = this.#reading(this.#surest(slots.splice(0, seen.length)), box);
       return reading && own ? {...reading, corners: own} : reading;
     });
+  }
+
+  /** Of several views of one plate, each its logits, those whose best characters are likeliest together. */
+  #surest(views) {
+    const sureness = views.map((logits) => this.#slots(logits).reduce((sum, slot) => sum + Math.log(Math.max(...slot)), 0));
+    return views[largest(sureness)];
   }
 
   async #corners(picture, boxes) {
@@ -134,11 +145,16 @@ export class Recognizer {
     });
   }
 
-  /** A plate's logits, slots x characters with the blank last -> its text, or null where all are blank. */
+  /** A plate's logits, slots x characters with the blank last -> the probabilities of each slot. */
+  #slots(logits) {
+    const count = this.settings.alphabet.length + 1;
+    return Array.from({length: logits.length / count}, (_, slot) => softmax(logits.subarray(slot * count, (slot + 1) * count), 1));
+  }
+
+  /** A plate's logits -> its text, or null where all are blank. */
   #reading(logits, box) {
-    const {alphabet} = this.settings, count = alphabet.length + 1;
-    const slots = Array.from({length: logits.length / count}, (_, slot) => softmax(logits.subarray(slot * count, (slot + 1) * count), 1));
-    const best = slots.map((slot) => ({index: largest(slot), score: Math.max(...slot)}));
+    const {alphabet} = this.settings;
+    const best = this.#slots(logits).map((slot) => ({index: largest(slot), score: Math.max(...slot)}));
     const characters = best.filter(({index}) => index < alphabet.length).map(({index, score}) => ({character: alphabet[index], score}));
     if (!characters.length) return null;
     const score = best.reduce((product, slot) => product * slot.score, 1);
@@ -172,13 +188,6 @@ function largest(values) {
   let best = 0;
   for (let place = 1; place < values.length; place += 1) if (values[place] > values[best]) best = place;
   return best;
-}
-
-function softmax(logits, temperature) {
-  const top = Math.max(...logits) / temperature;
-  const raised = Float64Array.from(logits, (value) => Math.exp(value / temperature - top));
-  const sum = raised.reduce((total, value) => total + value, 0);
-  return raised.map((value) => value / sum);
 }
 
 /** The answer as the endpoint gives it: boxes to a tenth of a pixel, and plates without their corners. */
