@@ -55,6 +55,16 @@ def test_lora_trains_adapters_only_and_merges_without_a_change(config: VehicleDI
     torch.testing.assert_close(before, after, atol=1e-4, rtol=1e-4)
 
 
+def test_a_vehicle_is_described_the_same_in_the_mirror() -> None:
+    torch.manual_seed(0)
+    config = replace(SMALL_NANO, attribute_backbone="mobilenetv4_conv_small", lora_rank=0, queries=20)
+    model = VehicleDINO(config).eval()
+    picture = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        one, mirrored = (model(view)["reid_embeds"] for view in (picture, picture.flip(3)))
+    torch.testing.assert_close(one, mirrored, atol=1e-5, rtol=1e-4)
+
+
 def test_types_and_makes_are_what_their_models_are_and_what_heads_say() -> None:
     """In torch as in the heads that answer without it."""
     torch.manual_seed(0)

@@ -24,8 +24,9 @@ class VehicleDINOConfig:
     """Sizes of one VehicleDINO. `width` counts the channels of neck, encoder and decoder; `image_size` in pixels.
 
     With an `attribute_backbone` the attributes are read by a second timm backbone, from the picture reduced to
-    `attribute_size` pixels, and its last layer is `attribute_channels` wide. A small backbone knows vehicles at about
-    the size that it learnt them at, and names need many more pictures than boxes do: these are cheap at a small size.
+    `attribute_size` pixels and from its mirror image, and its last layer is `attribute_channels` wide. A small backbone
+    knows vehicles at about the size that it learnt them at, and names need many more pictures than boxes do: these are
+    cheap at a small size.
     """
 
     backbone: str
@@ -140,7 +141,9 @@ class VehicleDINO(nn.Module):
         if self.attribute_backbone is None:
             pooled = self.backbone.forward_head(final, pre_logits=True)
         else:
-            pooled = self._pooled(self.attribute_backbone, images)
+            # A vehicle is the same in the mirror; the mean of both views is surer than either.
+            views = self._pooled(self.attribute_backbone, torch.cat([images, images.flip(3)]))
+            pooled = views.unflatten(0, (2, -1)).mean(dim=0)
         return Encoded(maps, pooled, self.decoder.remember(maps))
 
     def detect(
@@ -157,7 +160,7 @@ class VehicleDINO(nn.Module):
         return described
 
     def summarise(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """images (N, 3, S, S) float32, ImageNet-normalised -> `Encoded.pooled`, and the attributes that it alone tells.
+        """images (N, 3, S, S) float32, ImageNet-normalised -> `Encoded.pooled` of this view, and what it alone tells.
 
         Neck, encoder and decoder stay out of it, and the attribute query's part of the features, if it has one, is
         blank: close-ups teach a backbone and the heads so at a third of the cost. No `ocr_logits`.
