@@ -25,6 +25,8 @@ def give_features(path: Path) -> tuple[np.ndarray, np.ndarray]:
     graph = model.graph
     makers = {output: node for node in graph.node for output in node.output}
     weights = {one.name: numpy_helper.to_array(one).astype(np.float32) for one in graph.initializer}
+    # A compact graph widens its weights first.
+    weights |= {n.output[0]: weights[n.input[0]] for n in graph.node if n.op_type == "Cast" and n.input[0] in weights}
     last = makers[graph.output[0].name]
     bias = next((weights[name] for name in last.input if name in weights), None)
     product = next((makers[name] for name in last.input if name in makers), None)

@@ -139,7 +139,7 @@ def test_an_unread_plate_teaches_only_where_it_is_read_surely(sureness: float, t
     torch.manual_seed(0)
     network = PlateReader()
     with torch.no_grad():
-        network.head.characters[1].weight *= sureness
+        network.get_parameter("head.characters.1.weight").mul_(sureness)
     losses = ReaderLosses(network)
     pixels = torch.rand(4, 3, 48, 160) * 2 - 1
     answer = losses(PlateBatch(pixels, torch.full((4, 8), 36), pixels, pixels.flip(3)))

@@ -249,7 +249,7 @@ class Recognizer:
         return _read_between(slots, corners, picture.size)
 
     def prepare_plate(self, image: ImageSource, corners: Corners) -> np.ndarray:
-        """What the plate reader sees of the plate with these corners when `read_plate` reads it: (H, W, 3) uint8.
+        """What the plate reader sees of the plate with these corners from the front: (H, W, 3) uint8.
 
         Raises:
             ImageError: the picture or the corners cannot be used.
@@ -258,7 +258,8 @@ class Recognizer:
         if self._reader is None:
             raise CheckpointError(f"{self.checkpoint.name} has no plate reader.")
         picture = open_image(image)
-        return self._reader.prepare(self._rectified(picture, checked_corners(corners, picture.size)))
+        own = checked_corners(corners, picture.size)
+        return self._reader.prepare(self._rectified(picture, own, self.checkpoint.plate_margin))
 
     def read_photo(self, image: ImageSource) -> list[PlateReading]:
         """Read every plate of a photo, or the one plate that fills the picture; the surest first.
