@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vehicle_demo.models.neck import sinusoidal_positions
-from vehicle_demo.recognition.heads import UNTOLD
 
 PLATE_SLOTS = 8
 PLATE_CHARACTERS = 37  # 0-9, A-Z, blank
+# Probability of a type or make that no model tells of, as in `recognition.heads`, where networks must not be imported.
+UNTOLD = 0.01
 
 
 class AttributeHeads(nn.Module):
