@@ -2,7 +2,7 @@
 
 /** Hands the photo that the visitor takes to `use`, as a file; `refuse` hears a sentence where there is no camera. */
 export function mountCamera(button, {capture, dialog, use, refuse}) {
-  const video = dialog.querySelector('video');
+  const video = dialog.querySelector('video'), take = dialog.querySelector('[data-take]');
   let stream;
   const stop = () => {
     stream?.getTracks().forEach((track) => track.stop());
@@ -14,7 +14,7 @@ export function mountCamera(button, {capture, dialog, use, refuse}) {
   });
   dialog.addEventListener('close', stop);
   dialog.querySelector('[data-close]').addEventListener('click', () => dialog.close());
-  dialog.querySelector('[data-take]').addEventListener('click', async () => {
+  take.addEventListener('click', async () => {
     const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
     canvas.getContext('2d').drawImage(video, 0, 0);
     dialog.close();
@@ -32,7 +32,10 @@ export function mountCamera(button, {capture, dialog, use, refuse}) {
       return;
     }
     video.srcObject = stream;
+    // Before the first picture there is nothing to take.
+    take.disabled = true;
     dialog.showModal();
     await video.play();
+    take.disabled = false;
   });
 }
