@@ -36,8 +36,7 @@ def test_it_measures_an_indexed_gallery_against_flat(tmp_path: Path, monkeypatch
     assert figures["rows"] == 3000 and figures["index"].startswith("IVF256,PQ128x4fs, ")
     assert figures["recall at 10"] >= 0.95
     assert figures["load (s)"] > 0 and figures["top 100, median (ms)"] <= figures["top 100, p95 (ms)"]
-    # Of forty points the first of the two that runs may take longer, as it loads the library.
-    assert figures["map of 40, t-SNE (s)"] > 0 and figures["map of 40, PCA (s)"] > 0
+    assert figures["map of 40, t-SNE (s)"] > figures["map of 40, PCA (s)"] > 0
     assert list(tmp_path.iterdir()) == [output]  # nothing is left of the gallery
 
 
