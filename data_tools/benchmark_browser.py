@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-_FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
 _WAIT_MS = 180_000
 
 
@@ -29,27 +27,20 @@ def run(args: argparse.Namespace) -> None:
     """
     import tempfile
 
-    from playwright.sync_api import sync_playwright
-
-    from data_tools.in_browser import installed_runtime, served_folder
+    from data_tools.in_browser import installed_runtime, open_chromium, served_folder
     from data_tools.pictures import photo_with
     from data_tools.static_space import write_static_space
     from vehicle_demo.recognition import Recognizer
     from vehicle_demo.ui.browser_page import HEADERS
 
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        raise FileNotFoundError("Chromium is not installed: apt-get install chromium")
     recognizer = Recognizer.from_checkpoint(args.checkpoint, "int8")
     photos = {count: photo_with(recognizer, count) for count in (1, 5)}
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder, open_chromium() as browser:
         write_static_space(args.checkpoint, Path(folder), installed_runtime())
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(_FLAGS))
         print(f"Chromium {browser.version}")
         for threads, headers in (("threads", HEADERS), ("one thread", {})):
             with served_folder(Path(folder), headers) as site:
                 _measure(browser, site.url, threads, photos, args.runs)
-        browser.close()
 
 
 def _measure(browser: Browser, url: str, name: str, photos: Mapping[int, bytes], runs: int) -> None:

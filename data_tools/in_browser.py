@@ -1,4 +1,4 @@
-"""What it takes to open the page of recognition in a browser here: ONNX Runtime Web from npm, and a web server."""
+"""What it takes to open pages in a browser here: Chromium, ONNX Runtime Web from npm, and a web server."""
 
 from __future__ import annotations
 
@@ -13,6 +13,45 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+# What a browser that is watched needs not do on a machine of two cores, and what it must where it runs as root.
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def chromium_options(*flags: str) -> dict[str, Any]:
+    """How Playwright launches Debian's Chromium: with `QUIET` and these flags.
+
+    Raises:
+        FileNotFoundError: it is not installed.
+    """
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        raise FileNotFoundError("Chromium is not installed: apt-get install chromium")
+    return {"executable_path": chromium, "args": [*QUIET, *flags]}
+
+
+@contextmanager
+def open_chromium(*flags: str) -> Iterator[Browser]:
+    """Debian's Chromium without a window; see `chromium_options`."""
+    from playwright.sync_api import sync_playwright
+
+    options = chromium_options(*flags)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**options)
+        yield browser
+        browser.close()
 
 
 def installed_runtime() -> Path:

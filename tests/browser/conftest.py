@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    # A camera that shows a test picture, and no question about it.
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-]
+from data_tools.in_browser import chromium_options, open_chromium
+
+# A camera that shows a test picture, and no question about it.
+FLAGS = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 WAIT = 20_000
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 
@@ -37,12 +27,12 @@ def choose(page: Page, menu: str, option: str) -> None:
 # Not for the whole session: while Playwright runs, no other test can have an event loop of its own.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    try:
+        chromium_options()
+    except FileNotFoundError as absent:
+        pytest.skip(str(absent))
+    with open_chromium(*FLAGS) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from data_tools.in_browser import chromium_options
 from data_tools.serving import ServedApp, served_app
 from tests.annotation.drawn_vehicles import new_vehicle
-from tests.browser.conftest import CHROMIUM, FLAGS, WAIT
+from tests.browser.conftest import FLAGS, WAIT
 from tests.browser.test_review import A5, TT, all_is_saved, now, open_review
 from tests.graphs import write_checkpoint
 from tests.ui.test_review import LABELS
@@ -56,7 +57,7 @@ def pages(browser: Browser, shared: ServedApp) -> Iterator[dict[str, Page]]:
     with ExitStack() as stack:
         pages = {}
         for name in KEYS:
-            own = browser.browser_type.launch(executable_path=CHROMIUM, args=FLAGS)
+            own = browser.browser_type.launch(**chromium_options(*FLAGS))
             stack.callback(own.close)
             pages[name] = own.new_page(viewport={"width": 1440, "height": 900})
             pages[name].add_init_script(NOTES)
