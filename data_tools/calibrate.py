@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> None:
     from data_tools.evaluation.attributes import TASKS
     from data_tools.evaluation.batches import pictures_of, through_graph
     from data_tools.evaluation.detection import average_precision, best_threshold, scenes_of
+    from vehicle_demo.gallery.calibration import best_match
     from vehicle_demo.recognition import Recognizer
     from vehicle_demo.retraining.calibration import best_temperature, calibration_error
 
@@ -78,33 +79,3 @@ def run(args: argparse.Namespace) -> None:
     values["temperatures"] = temperatures
     values["same_object"] = same_object
     description.write_text(json.dumps(values, indent=1) + "\n")
-
-
-def best_match(embeddings: np.ndarray, identities: np.ndarray, cameras: np.ndarray) -> tuple[float, float]:
-    """(cosine, F1): from which cosine two pictures of different cameras are best said to show one vehicle.
-
-    Every pair counts once. The threshold lies midway between the least cosine it lets in and the next one below.
-
-    Args:
-        embeddings: (N, D) with unit L2 norm. identities, cameras: (N,) of any kind.
-
-    Raises:
-        ValueError: no vehicle is seen by two cameras.
-    """
-    import numpy as np
-
-    first, second = np.triu_indices(len(embeddings), 1)
-    apart = cameras[first] != cameras[second]
-    first, second = first[apart], second[apart]
-    same = identities[first] == identities[second]
-    if not same.any():
-        raise ValueError("No vehicle is seen by two cameras, so there is no match to choose a threshold by.")
-    cosines = (embeddings @ embeddings.T)[first, second]
-    order = np.argsort(-cosines, kind="stable")
-    cosines, hits = cosines[order], np.cumsum(same[order])
-    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + hits[-1])
-    # Among equal cosines only the last can be a limit.
-    f1[:-1][cosines[:-1] == cosines[1:]] = 0
-    best = int(f1.argmax())
-    below = cosines[best + 1] if best + 1 < len(cosines) else cosines[best]
-    return float((cosines[best] + below) / 2), float(f1[best])

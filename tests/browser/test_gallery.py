@@ -112,6 +112,9 @@ def test_what_was_chosen_is_still_there_after_a_look_at_another_tab(page: Page) 
 
 def test_the_threshold_greys_what_is_no_confident_match(page: Page) -> None:
     field = page.get_by_label("number input for Match from cosine")
+    # At first it is where the gallery's own vehicles part: just those of the query's vehicle are a match.
+    expect(page.locator(".vd-hit:not(.vd-grey)")).to_have_count(5, timeout=WAIT)
+    expect(page.get_by_text("as this gallery's own vehicles say")).to_be_visible()
     field.fill("0.6")  # whatever the checkpoint's own is
     field.press("Enter")
     expect(page.locator(".vd-nomatch")).to_have_text("No confident match from here on.", timeout=WAIT)

@@ -32,20 +32,37 @@ def test_the_limit_is_the_95_percent_quantile_of_the_rows_left_out_one_by_one() 
     """Worked by hand: the nearest other row is 1, 1, 2, 2, ... 6, 6 degrees away."""
     names = np.array([f"V{pair}" for pair in range(6) for _ in range(2)] + ["alone"])
     own = [chord(apart) for apart in range(1, 7) for _ in range(2)]
-    found = calibrate(ROWS, names, None)
+    found = calibrate(ROWS, names, np.full(13, ""), None)
     assert found is not None and found.rows == 13
     assert found.limit == pytest.approx(np.quantile(own, 0.95), abs=1e-4)
     # Without names nobody knows that the last row is alone: it counts too, 30 degrees from its neighbour.
-    nameless = calibrate(ROWS, np.full(13, ""), None)
+    nameless = calibrate(ROWS, np.full(13, ""), np.full(13, ""), None)
     assert nameless is not None
     assert nameless.limit == pytest.approx(np.quantile([*own, chord(30)], 0.95), abs=1e-3)
 
 
 def test_too_few_rows_tell_nothing(tmp_path: Path) -> None:
-    assert calibrate(ROWS[:9], np.full(9, ""), None) is None
+    assert calibrate(ROWS[:9], np.full(9, ""), np.full(9, ""), None) is None
     gallery = Gallery(tmp_path, "nano 1", 2)
     gallery.calibrate()
     assert gallery.known_within is None and gallery.novelty(ROWS[:1]) is None
+
+
+def test_a_match_is_what_the_gallerys_own_vehicles_say(tmp_path: Path) -> None:
+    """Worked by hand: two cameras saw each of ten vehicles 1 to 10 degrees apart, and the next vehicle is 21 away."""
+    rows = on_circle(
+        *[place + turn for place, apart in zip(range(0, 300, 30), range(1, 11), strict=True) for turn in (0, apart)]
+    )
+    names, cameras = np.array([f"V{n // 2}" for n in range(20)]), np.array(["left", "right"] * 10)
+    found = calibrate(rows, names, cameras, None)
+    assert found is not None and found.match is not None
+    # All ten pairs are taken and no other: midway between the cosines of 10 and of 21 degrees.
+    assert found.match == pytest.approx(np.cos(np.radians([10, 21])).mean(), abs=1e-3)
+    for unknown in (np.full(20, ""), np.full(20, "left")):
+        alone = calibrate(rows, names, unknown, None)
+        assert alone is not None and alone.match is None
+    gallery = filled(tmp_path, 120)
+    assert gallery.match_from is not None and 0.3 < gallery.match_from < 0.9
 
 
 def filled(folder: Path, rows: int) -> Gallery:
@@ -92,7 +109,7 @@ def test_what_another_process_learns_is_taken_up(tmp_path: Path) -> None:
     assert ours.known_within == theirs.known_within != before
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"rows": 60}', "[]"])
+@pytest.mark.parametrize("content", ["", "{", '{"rows": 60, "limit": 0.5}', "[]"])
 def test_a_damaged_file_is_learnt_anew(tmp_path: Path, content: str) -> None:
     limit = filled(tmp_path, 60).known_within
     (tmp_path / "novelty.json").write_text(content)

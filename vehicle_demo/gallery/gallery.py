@@ -61,12 +61,12 @@ class Gallery:
             self._index = index.build(rows, self.storage.folder)
 
     def calibrate(self) -> None:
-        """Learn from the rows that are there which vehicles are unknown to them; nothing to do where that is known."""
+        """Learn from the rows what is unknown to them and when two match; nothing to do where that is known."""
         rows = self.storage.embeddings()
         if self._calibration is not None and self._calibration.rows == len(rows):
             return
-        identities = np.array([identity for (identity,) in self.storage.columns("vehicle_id")][: len(rows)], str)
-        learnt = calibration.calibrate(rows, identities, self._index)
+        told = np.array(self.storage.columns("vehicle_id", "camera")[: len(rows)], str).reshape(len(rows), 2)
+        learnt = calibration.calibrate(rows, told[:, 0], told[:, 1], self._index)
         if learnt is not None:
             calibration.save(learnt, self.storage.folder)
             self._calibration = learnt
@@ -74,10 +74,20 @@ class Gallery:
     @property
     def known_within(self) -> float | None:
         """The largest distance to its nearest row at which a vehicle is known; None with too few rows to tell."""
+        learnt = self._learnt()
+        return learnt.limit if learnt else None
+
+    @property
+    def match_from(self) -> float | None:
+        """The cosine from which on two pictures are best said to show one vehicle; None where its rows cannot tell."""
+        learnt = self._learnt()
+        return learnt.match if learnt else None
+
+    def _learnt(self) -> calibration.Calibration | None:
         if self._calibration is None or self._calibration.rows != len(self):
             # Another process has added rows, and may have learnt from them. Until it has, what was learnt before holds.
             self._calibration = calibration.load(self.storage.folder) or self._calibration
-        return self._calibration.limit if self._calibration else None
+        return self._calibration
 
     def novelty(self, queries: np.ndarray) -> list[Novelty] | None:
         """KNN+ of each query, and whether it is known; None with too few rows to tell.

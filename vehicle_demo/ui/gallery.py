@@ -95,7 +95,12 @@ class _Tab:
                 with gr.Column(scale=5, min_width=320):
                     with gr.Row(elem_classes="vd-orders"):
                         least = gr.Slider(
-                            0, 1, recognizer.checkpoint.thresholds.match, step=0.01, label="Match from cosine"
+                            0,
+                            1,
+                            recognizer.checkpoint.thresholds.match,
+                            step=0.01,
+                            label="Match from cosine",
+                            info="as the checkpoint was calibrated",
                         )
                         rerank = gr.Checkbox(False, label="Re-rank the top 200 by shared neighbours")
                     results = gr.HTML(message_html("Opening the gallery.", "empty"), elem_id="vd-gallery-results")
@@ -104,7 +109,7 @@ class _Tab:
             timer = gr.Timer(1, active=False)
             settings = [menu, *filters, *times, other_camera, rerank]
             shown = [query, results, search]
-            opened = [header, timer, *shown, menu, *filters, *times]
+            opened = [header, timer, least, *shown, menu, *filters, *times]
             from_script = gr.JSON(visible=False)
             figure = gr.JSON(visible=False)
 
@@ -175,7 +180,7 @@ class _Tab:
     def _on_open(self, ask: Any, search: Search, *settings: Any) -> list[Any]:
         if ask is not None or search.wanted is not None:
             # Another tab's vehicle is on its way here, or the visitor has come back: what is chosen stays.
-            return [*self._about(settings[0]), *[gr.skip()] * 3, *self._menus(settings[0])]
+            return [*self._about(settings[0]), *[gr.skip()] * 4, *self._menus(settings[0])]
         return self._open(settings[0], search, settings)
 
     def _on_gallery(self, search: Search, *settings: Any) -> list[Any]:
@@ -187,9 +192,10 @@ class _Tab:
             return self._open(name, search, settings)
         state = self._services.galleries.filling(self._services.recognizer(), name)
         if state is not None and state.running:
-            return [*self._about(name), *[gr.skip()] * 10]
+            return [*self._about(name), *[gr.skip()] * 11]
         # It is full now: what was found in a part of it is looked for again.
-        return [*self._about(name), *self._shown(search, Settings(*settings)), *self._menus(name)]
+        found = self._shown(search, Settings(*settings))
+        return [*self._about(name), self._threshold(name), *found, *self._menus(name)]
 
     def _on_ask(self, ask: Any, search: Search, *settings: Any) -> list[Any]:
         name = ask["gallery"] if isinstance(ask, dict) and isinstance(ask.get("gallery"), str) else settings[0]
@@ -198,10 +204,10 @@ class _Tab:
             gallery = self._gallery(name)
             wanted = asked(search, ask, gallery, name, recognizer, self._services.default_choice)
         except GalleryError as error:
-            return [*self._about(settings[0]), gr.skip(), message_html(str(error), "error"), *[gr.skip()] * 8]
+            return [*self._about(settings[0]), *[gr.skip()] * 2, message_html(str(error), "error"), *[gr.skip()] * 8]
         if name != settings[0]:
             return self._open(name, wanted, settings)
-        return [gr.skip(), gr.skip(), *self._shown(wanted, Settings(*settings)), *[gr.skip()] * 7]
+        return [*[gr.skip()] * 3, *self._shown(wanted, Settings(*settings)), *[gr.skip()] * 7]
 
     def _on_photo(self, request: gr.Request, photo: str | None, search: Search, *settings: Any) -> list[Any]:
         if photo is None:
@@ -269,13 +275,21 @@ class _Tab:
         header = header_html(gallery, name, self._services.default_choice, state)
         return [header, gr.Timer(active=state is not None and state.running)]
 
+    def _threshold(self, name: str) -> gr.Slider:
+        """Where a confident match begins: as this gallery's own vehicles say, or else the checkpoint's."""
+        own = self._gallery(name).match_from
+        told = "as this gallery's own vehicles say" if own is not None else "as the checkpoint was calibrated"
+        match = self._services.recognizer().checkpoint.thresholds.match if own is None else own
+        return gr.Slider(value=round(max(match, 0.0), 2), info=told)
+
     def _open(self, name: str, search: Search, settings: tuple[Any, ...]) -> list[Any]:
         """Another gallery with all its filters free; a query that was of the old one gives way to the first vehicle."""
         head = self._about(name)
         try:
             gallery = self._gallery(name)
         except GalleryError:
-            return [*head, *[gr.skip()] * 3, *self._menus(name)]
+            return [*head, *[gr.skip()] * 4, *self._menus(name)]
+        head.append(self._threshold(name))
         *_, other_camera, rerank = settings
         free = Settings(name, "", "", "", "", "", "", other_camera, rerank)
         _, *filters = self._menus(name, value="")
