@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -43,7 +45,8 @@ class FakeHub:
         if not self.created:
             return 404, {"X-Error-Code": "RepoNotFound"}, b"{}"
         if path.startswith(f"{api}/tree/"):
-            return self._told([{"type": "file", "path": name, "size": 1, "oid": "0"} for name in self.files])
+            _, _, folder = path.removeprefix(f"{api}/tree/").partition("/")
+            return self._told(self._listed(unquote(folder)))
         if path.startswith(f"{api}/preupload/"):
             asked = json.loads(body)["files"]
             told = [{**self._known(one["path"]), "uploadMode": "regular", "shouldIgnore": False} for one in asked]
@@ -65,6 +68,15 @@ class FakeHub:
             tag = hashlib.sha1(content).hexdigest()
             return 200, {"ETag": f'"{tag}"', "X-Repo-Commit": COMMIT}, content
         return self._told({"id": self.repo, "private": self.private, "sha": COMMIT})
+
+    def _listed(self, folder: str) -> list[dict[str, Any]]:
+        """All files below a folder, and the folders that they are in."""
+        below = [PurePosixPath(name) for name in self.files if PurePosixPath(name).is_relative_to(folder)]
+        folders = {str(parent) for name in below for parent in name.parents if str(parent) not in (".", folder)}
+        return [
+            *({"type": "directory", "path": name, "oid": "0"} for name in sorted(folders)),
+            *({"type": "file", "path": str(name), "size": len(self.files[str(name)]), "oid": "0"} for name in below),
+        ]
 
     def _known(self, path: str) -> dict[str, str]:
         """The path, and git's name of what is there: a client need not send that again."""
@@ -88,6 +100,11 @@ def fake_hub() -> Iterator[FakeHub]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             hub.open.wait(60)
             status, headers, content = hub.answer(self.command, urlsplit(self.path).path, body)
+            part = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+            if status == 200 and part:
+                first, last = (int(place) for place in part.groups())
+                headers = {**headers, "Content-Range": f"bytes {first}-{last}/{len(content)}"}
+                status, content = 206, content[first : last + 1]
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(content))}.items():
                 self.send_header(name, value)

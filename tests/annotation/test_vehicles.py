@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from vehicle_demo.annotation.store import (
     Store,
     UnknownItemError,
 )
-from vehicle_demo.recognition.results import Box
+from vehicle_demo.recognition.results import Box, Scored
 
 TT = "Audi TT Hatchback 2011"
 
@@ -45,6 +46,16 @@ def test_a_vehicle_comes_back_as_it_was(store: Store) -> None:
     assert item.best() == {"type": "coupe", "make": "Audi", "model": "Audi A5 Coupe 2012"}
     assert store.add([new_vehicle(1, "BMW M3 Coupe 2012")]) == [number]
     assert store.vehicle(number).best()["make"] == "Audi"
+
+
+def test_every_name_is_kept_that_has_a_score_worth_it(store: Store) -> None:
+    new = new_vehicle(1)
+    tail = [Scored(f"Model {n}", score) for n, score in enumerate([0.1, 0.05, 0.01, 0.001, 0.0001, 0.00009, 0.0])]
+    models = (*new.vehicle.model, *tail)
+    few = (Scored("coupe", 1.0), Scored("sedan", 0.0))
+    (number,) = store.add([replace(new, vehicle=replace(new.vehicle, model=models, type=few))])
+    item = store.vehicle(number)
+    assert item.model == models[:-2] and item.type == few
 
 
 def test_plates_and_vehicles_are_kept_side_by_side(store: Store) -> None:

@@ -74,7 +74,11 @@ def test_what_waits_is_predicted_again_on_promotion_and_on_roll_back(services: S
     assert rescoring.rescore(services)
     now = services.recognizer().recognize(jpeg((200, 100), 10)).vehicles[0]
     for item in items(services, waiting):
-        assert (item.heads_version, item.type, item.make, item.model) == (version, now.type, now.make, now.model)
+        assert item.heads_version == version
+        # Names with next to no score are not kept.
+        for part in ("type", "make", "model"):
+            kept = getattr(item, part)
+            assert kept and kept == getattr(now, part)[: len(kept)]
         assert item.confidence == now.model[0].score
         assert f"margin {now.model[0].score - now.model[1].score:.2f}" in item.urgency.why
     assert {item.urgency.score for item in items(services, waiting)} != {item.urgency.score for item in before}

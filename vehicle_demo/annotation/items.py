@@ -13,12 +13,14 @@ from sqlalchemy import Row
 from vehicle_demo.annotation.layouts import layout_of
 from vehicle_demo.annotation.urgency import Urgency
 from vehicle_demo.recognition.rectify import box_around
-from vehicle_demo.recognition.results import Box, Character, Corners, Novelty, PlateReading, Scored, Vehicle
+from vehicle_demo.recognition.results import RANKED, Box, Character, Corners, Novelty, PlateReading, Scored, Vehicle
 
 PLATE: Final = "plate"
 VEHICLE: Final = "vehicle"
 # What a vehicle's answer has a name for.
 PARTS: Final = ("type", "make", "model")
+# Names with less are not kept: of two hundred they are most, and together they have next to nothing.
+_LEAST_SCORE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,9 @@ class PlateItem(Item):
 class VehicleItem(Item):
     """One vehicle in a picture, with what it was taken for, the best names first; `confidence` is the model's.
 
-    `embedding` is (D,) float32 of unit length. `alike` is the number of the first of the
-    items that look nearly the same, its own where it is that; `opinions` how many people are to be asked.
+    Names that have next to nothing are not kept (see `_LEAST_SCORE`). `embedding` is (D,) float32 of unit length.
+    `alike` is the number of the first of the items that look nearly the same, its own where it is that; `opinions` how
+    many people are to be asked.
     """
 
     category: Scored
@@ -75,7 +78,7 @@ class VehicleItem(Item):
         return {part: getattr(self, part)[0].label for part in PARTS}
 
     def prediction(self) -> dict[str, Any]:
-        """What it was taken for, as plain values with unrounded scores."""
+        """What it was taken for, as plain values; see `_named_values`."""
         return _named_values(self)
 
 
@@ -151,7 +154,7 @@ class NewVehicle:
         return self.vehicle.model[0].score
 
     def prediction(self) -> dict[str, Any]:
-        """What the vehicle was taken for, as plain values with unrounded scores."""
+        """What the vehicle was taken for, as plain values; see `_named_values`."""
         return _named_values(self.vehicle)
 
     def own_columns(self, size: tuple[int, int]) -> dict[str, Any]:
@@ -215,9 +218,15 @@ def reading_values(reading: PlateReading | None) -> dict[str, Any] | None:
 
 
 def _named_values(vehicle: Vehicle | VehicleItem) -> dict[str, Any]:
+    """Unrounded scores of all names that have `_LEAST_SCORE`, and of the first `RANKED` in any case."""
+    kept = {
+        part: [scored for place, scored in enumerate(ranked) if place < RANKED or scored.score >= _LEAST_SCORE]
+        for part in PARTS
+        for ranked in (getattr(vehicle, part),)
+    }
     return {
         "category": asdict(vehicle.category),
-        **{part: [asdict(scored) for scored in getattr(vehicle, part)] for part in PARTS},
+        **{part: [asdict(scored) for scored in kept[part]] for part in PARTS},
         "novelty": asdict(vehicle.novelty) if vehicle.novelty else None,
     }
 

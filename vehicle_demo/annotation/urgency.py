@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from vehicle_demo.recognition.results import Novelty, Scored
+from vehicle_demo.recognition.results import RANKED, Novelty, Scored
 
 CLOSE: Final = "close call"
 SPREAD: Final = "many likely"
@@ -41,7 +41,7 @@ def urgency_of(vehicle: Named, neighbours: Sequence[str] = ()) -> Urgency:
     Args:
         neighbours: models of the nearest vehicles of a gallery that has told them; empty where none has.
     """
-    margin, spread = margin_of(vehicle.model), entropy_of(vehicle.model)
+    margin, spread = margin_of(vehicle.model), entropy_of(vehicle.model[:RANKED])
     told = {CLOSE: (1 - margin, f"margin {margin:.2f}"), SPREAD: (spread, f"entropy {spread:.2f}")}
     if neighbours:
         others = Counter(name for name in neighbours if name != vehicle.model[0].label)

@@ -22,7 +22,6 @@ from vehicle_demo.recognition.reader import Reader
 from vehicle_demo.recognition.rectify import box_around, checked_corners, corners_of, rectified
 from vehicle_demo.recognition.results import Box, Corners, PlateReading, Recognition, Scored, Vehicle
 
-RANKED = 5
 # Photos are seldom this many times wider than high, plates close up mostly are.
 _CLOSE_UP = 1.9
 _COUNTED = {"categories": "det_classes", "types": "vehicle_types", "makes": "makes", "models": "models"}
@@ -494,9 +493,9 @@ class _Clock:
 
 
 def rank(logits: np.ndarray, labels: tuple[str, ...], temperature: float) -> tuple[Scored, ...]:
-    """The five best labels with their softmax probabilities; logits (K,)."""
+    """Every label with its softmax probability, the best first; logits (K,)."""
     probabilities = softmax(logits, temperature)
-    order = np.argsort(-probabilities, kind="stable")[:RANKED]
+    order = np.argsort(-probabilities, kind="stable")
     return tuple(Scored(labels[index], float(probabilities[index])) for index in order)
 
 

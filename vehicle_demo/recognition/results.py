@@ -12,6 +12,10 @@ import numpy as np
 Corners = tuple[tuple[float, float], ...]
 
 
+# So many of the best labels are shown and told of each vehicle.
+RANKED = 5
+
+
 @dataclass(frozen=True)
 class Box:
     """A rectangle in pixels of the upright picture."""
@@ -88,9 +92,9 @@ class Novelty:
 
 @dataclass(frozen=True, eq=False)
 class Vehicle:
-    """One vehicle. `type`, `make`, `model` and `colour` hold the best labels first; not every graph tells colours.
+    """One vehicle. `type`, `make`, `model` and `colour` hold every label, the best first.
 
-    `embedding` is (256,) float32 of length 1.
+    Not every graph tells colours. `embedding` is (256,) float32 of length 1.
     """
 
     box: Box
@@ -104,12 +108,12 @@ class Vehicle:
     colour: tuple[Scored, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Plain values, ready for JSON; of each ranking the first `RANKED`."""
         ranked = {"type": self.type, "make": self.make, "model": self.model, "colour": self.colour}
         return {
             "box": self.box.to_list(),
             "category": asdict(self.category),
-            **{name: [asdict(scored) for scored in labels] for name, labels in ranked.items()},
+            **{name: [asdict(scored) for scored in labels[:RANKED]] for name, labels in ranked.items()},
             "novelty": asdict(self.novelty) if self.novelty else None,
             "plate": self.plate.to_dict() if self.plate else None,
             "embedding": [round(float(value), 6) for value in self.embedding],

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from vehicle_demo.recognition import Recognizer, boxes, corners, graph, images, plate_graph, plates, recognizer, rectify
+from vehicle_demo.recognition import Recognizer, boxes, corners, graph, images, plate_graph, plates, rectify, results
 from vehicle_demo.recognition.heads import TENSORS, UNTOLD, Heads, features_of
 from vehicle_demo.ui import exports
 from vehicle_demo.ui.theme import CATEGORY_COLOURS, OTHER_COLOUR, theme
@@ -125,7 +125,7 @@ def _settings(answering: Recognizer) -> dict[str, Any]:
         "finest": rectify.FINEST,
         "fewest_pixels": rectify.FEWEST_PIXELS,
         "alphabet": plates.ALPHABET,
-        "ranked": recognizer.RANKED,
+        "ranked": results.RANKED,
         "crop_steps": boxes.CROP_STEPS,
         "plate_steps": boxes.PLATE_STEPS,
         "heads": {"tensors": dict(TENSORS), "features": features_of(answering.graph.outputs), "untold": UNTOLD},

@@ -10,6 +10,7 @@ from PIL import Image
 
 from vehicle_demo.recognition import PlateReading, Recognition, Scored, Vehicle
 from vehicle_demo.recognition.checkpoint import Thresholds
+from vehicle_demo.recognition.results import RANKED
 from vehicle_demo.ui.attention import BUTTON_HTML, PLACE_HTML
 from vehicle_demo.ui.exports import to_csv
 from vehicle_demo.ui.novelty import Known, mark_html, novelty_html
@@ -98,7 +99,7 @@ def _rows(labels: Sequence[Scored]) -> str:
 
 def _ranking(name: str, labels: Sequence[Scored], threshold: float) -> str:
     unsure = "" if labels[0].score >= threshold else ' <span class="vd-unsure">unsure</span>'
-    return f'<section class="vd-ranking"><h4>{name}{unsure}</h4><ol>{_rows(labels)}</ol></section>'
+    return f'<section class="vd-ranking"><h4>{name}{unsure}</h4><ol>{_rows(labels[:RANKED])}</ol></section>'
 
 
 def _colour(labels: Sequence[Scored]) -> str:

@@ -22,6 +22,7 @@ from vehicle_demo.gallery.gallery import GalleryError, Selection
 from vehicle_demo.recognition import Box, ImageError, Scored, Vehicle
 from vehicle_demo.recognition.boxes import clip, widen
 from vehicle_demo.recognition.names import implied
+from vehicle_demo.recognition.results import RANKED
 from vehicle_demo.ui import importing, publishing
 from vehicle_demo.ui.desk import (
     RELOAD,
@@ -327,7 +328,7 @@ def _ranked(vehicle: Vehicle | VehicleItem) -> dict[str, Any]:
 
 
 def _scores(ranked: tuple[Scored, ...]) -> list[tuple[str, float]]:
-    return [(scored.label, round(scored.score, 4)) for scored in ranked]
+    return [(scored.label, round(scored.score, 4)) for scored in ranked[:RANKED]]
 
 
 def _window(box: Box, size: tuple[int, int]) -> Box:
