@@ -15,6 +15,8 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from vehicle_demo.annotation.remote import HubRemote
+
 COMMIT = "c" * 40
 
 
@@ -77,6 +79,10 @@ class FakeHub:
             *({"type": "directory", "path": name, "oid": "0"} for name in sorted(folders)),
             *({"type": "file", "path": str(name), "size": len(self.files[str(name)]), "oid": "0"} for name in below),
         ]
+
+    def remote(self) -> HubRemote:
+        """The dataset as the label store reaches it."""
+        return HubRemote(self.repo, endpoint=self.url, token="hf_made_up")
 
     def _known(self, path: str) -> dict[str, str]:
         """The path, and git's name of what is there: a client need not send that again."""

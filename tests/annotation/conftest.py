@@ -1,4 +1,4 @@
-"""The databases that labels can be in: SQLite always, PostgreSQL where its programs are installed."""
+"""The databases that labels can be in (SQLite always, PostgreSQL where its programs are installed), and a Hub."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import create_engine, text
 
+from tests.fake_hub import FakeHub, fake_hub
 from vehicle_demo.annotation.store import Store
 
 _SCHEMAS = count()
@@ -76,3 +77,11 @@ def store(tmp_path: Path, database: str) -> Iterator[Store]:
 def in_sqlite(tmp_path: Path) -> Store:
     """An empty store in SQLite, for what only that has."""
     return Store(tmp_path)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    """An empty Hub that answers."""
+    monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
+    with fake_hub() as hub:
+        yield hub

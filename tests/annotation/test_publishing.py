@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,9 @@ from huggingface_hub import DatasetCard
 
 from tests.annotation.drawn_vehicles import new_vehicle
 from tests.annotation.test_corrections import A5, NAMES, TT, named, say
-from tests.fake_hub import FakeHub, fake_hub
+from tests.fake_hub import FakeHub
 from vehicle_demo.annotation.publishing import CARD, PublishingError, publish
-from vehicle_demo.annotation.remote import FolderRemote, HubRemote, RemoteError
+from vehicle_demo.annotation.remote import FolderRemote, RemoteError
 from vehicle_demo.annotation.store import ANSWER, BAD_PICTURE, UNDO, Said, Store
 from vehicle_demo.annotation.sync import Sync
 from vehicle_demo.retraining.corrections import read_corrections
@@ -32,17 +31,6 @@ def store(tmp_path: Path) -> Store:
         say(store, number, "bob", named(model))
     say(store, numbers[11], "ann", None, BAD_PICTURE)
     return store
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
-    with fake_hub() as hub:
-        yield hub
-
-
-def at_the_hub(hub: FakeHub) -> HubRemote:
-    return HubRemote(hub.repo, endpoint=hub.url, token="hf_made_up")
 
 
 def test_it_loads_in_one_line_and_trains_beside_the_shards_of_the_sync(store: Store, tmp_path: Path) -> None:
@@ -90,17 +78,17 @@ def test_nothing_said_is_nothing_to_publish(tmp_path: Path) -> None:
 
 
 def test_the_same_answers_are_sent_once_and_what_is_undone_is_taken_away(store: Store, hub: FakeHub) -> None:
-    publish(store, NAMES, LICENCE, at_the_hub(hub))
+    publish(store, NAMES, LICENCE, hub.remote())
     assert hub.private and hub.commits == 1
     before = dict(hub.files)
-    publish(store, NAMES, LICENCE, at_the_hub(hub))
+    publish(store, NAMES, LICENCE, hub.remote())
     assert hub.commits == 1 and hub.files == before
     of_test = [number for number in range(1, 13) if int(store.vehicle(number).picture[:8], 16) % 10 == 9]
     assert of_test and "data/test.parquet" in hub.files
     for number in of_test:
         for event in store.events(number):
             store.record(Said(number, event.person, UNDO, f"undo {event.client}", undoes=event.client))
-    publish(store, NAMES, LICENCE, at_the_hub(hub))
+    publish(store, NAMES, LICENCE, hub.remote())
     assert hub.commits == 2 and set(before) - set(hub.files) == {"data/test.parquet"}
     assert b"test.parquet" not in hub.files[CARD]
 
@@ -108,18 +96,18 @@ def test_the_same_answers_are_sent_once_and_what_is_undone_is_taken_away(store: 
 def test_a_public_dataset_gets_nothing(store: Store, hub: FakeHub) -> None:
     hub.created, hub.private = True, False
     with pytest.raises(RemoteError, match="is public"):
-        publish(store, NAMES, LICENCE, at_the_hub(hub))
+        publish(store, NAMES, LICENCE, hub.remote())
     assert hub.files == {}
 
 
 def test_a_hub_that_fails_keeps_what_it_had_and_gets_everything_later(store: Store, hub: FakeHub) -> None:
-    publish(store, NAMES, LICENCE, at_the_hub(hub))
+    publish(store, NAMES, LICENCE, hub.remote())
     before = dict(hub.files)
     say(store, 12, "bob", named(A5), ANSWER)
     hub.status = 401
     with pytest.raises(RemoteError, match="does not let this app write"):
-        publish(store, NAMES, LICENCE, at_the_hub(hub))
+        publish(store, NAMES, LICENCE, hub.remote())
     assert hub.files == before
     hub.status = 200
-    publish(store, NAMES, LICENCE, at_the_hub(hub))
+    publish(store, NAMES, LICENCE, hub.remote())
     assert hub.commits == 2 and hub.files != before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -14,7 +13,7 @@ from sqlalchemy import create_engine, text
 
 from tests.annotation.drawn_plates import new_item, picture
 from tests.annotation.drawn_vehicles import new_vehicle
-from tests.fake_hub import FakeHub, fake_hub
+from tests.fake_hub import FakeHub
 from vehicle_demo.annotation import remote as remote_module
 from vehicle_demo.annotation import schema
 from vehicle_demo.annotation.queue import Queue
@@ -203,26 +202,15 @@ def test_what_the_setting_names() -> None:
         remote_named("no/such/name").files()
 
 
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
-    with fake_hub() as hub:
-        yield hub
-
-
-def at_the_hub(hub: FakeHub) -> HubRemote:
-    return HubRemote(hub.repo, endpoint=hub.url, token="hf_made_up")
-
-
 def test_the_hub_keeps_everything_in_a_private_dataset(tmp_path: Path, hub: FakeHub) -> None:
     store = Store(tmp_path / "labels")
     said_everything(store)
-    synced(store, at_the_hub(hub))
+    synced(store, hub.remote())
     assert hub.created and hub.private and hub.commits == 2  # pictures, then rows
-    synced(store, at_the_hub(hub)).once()
+    synced(store, hub.remote()).once()
     assert hub.commits == 2
     after = Store(tmp_path / "after")
-    synced(after, at_the_hub(hub))
+    synced(after, hub.remote())
     assert contents(after) == contents(store) and len(list(after.pictures.folder.rglob("*/*"))) == 3
 
 
@@ -230,7 +218,7 @@ def test_the_hub_keeps_everything_in_a_private_dataset(tmp_path: Path, hub: Fake
 def test_a_hub_that_refuses_is_told_of_and_gets_everything_later(tmp_path: Path, hub: FakeHub) -> None:
     store = Store(tmp_path / "labels")
     one, *_ = said_everything(store)
-    sync = synced(store, at_the_hub(hub))
+    sync = synced(store, hub.remote())
     hub.status = 401
     store.record(Said(one, "ann", ANSWER, "late", "LATE"))
     state = sync.once()
@@ -240,7 +228,7 @@ def test_a_hub_that_refuses_is_told_of_and_gets_everything_later(tmp_path: Path,
     state = sync.once()
     assert state.problem == "" and state.waiting == 0
     after = Store(tmp_path / "after")
-    synced(after, at_the_hub(hub))
+    synced(after, hub.remote())
     assert contents(after) == contents(store)
 
 
@@ -248,11 +236,11 @@ def test_a_hub_that_refuses_is_told_of_and_gets_everything_later(tmp_path: Path,
 def test_a_hub_that_fails_at_the_start_is_read_back_later(tmp_path: Path, hub: FakeHub, status: int, says: str) -> None:
     store = Store(tmp_path / "labels")
     said_everything(store)
-    synced(store, at_the_hub(hub))
+    synced(store, hub.remote())
     hub.status = status
     after = Store(tmp_path / "after")
     after.add([new_item(9)])
-    sync = Sync(lambda: after, at_the_hub(hub))
+    sync = Sync(lambda: after, hub.remote())
     assert says in sync.once().problem and sync.state().waiting == len(contents(after))
     hub.status = 200
     assert sync.once().problem == "" and Queue(after).progress().total == 4
@@ -264,7 +252,7 @@ def test_a_hub_that_does_not_answer_holds_up_nobody(
     monkeypatch.setattr(remote_module, "_PATIENCE_S", 0.5)
     store = Store(tmp_path / "labels")
     one, *_ = said_everything(store)
-    sync = Sync(lambda: store, at_the_hub(hub))
+    sync = Sync(lambda: store, hub.remote())
     hub.open.clear()
     working = Thread(target=sync.once)
     working.start()
@@ -281,7 +269,7 @@ def test_a_public_dataset_gets_nothing(tmp_path: Path, hub: FakeHub) -> None:
     hub.created, hub.private = True, False
     store = Store(tmp_path / "labels")
     store.add([new_item(1)])
-    assert "is public. Make it private" in Sync(lambda: store, at_the_hub(hub)).once().problem
+    assert "is public. Make it private" in Sync(lambda: store, hub.remote()).once().problem
     assert hub.commits == 0
 
 

@@ -16,7 +16,6 @@ from tests.browser.test_review import A5, TT, all_is_saved, before, field, now, 
 from tests.fake_hub import FakeHub, fake_hub
 from tests.graphs import write_checkpoint
 from tests.ui.test_review import LABELS
-from vehicle_demo.annotation.remote import HubRemote
 from vehicle_demo.annotation.store import Store
 from vehicle_demo.annotation.sync import Sync
 
@@ -79,7 +78,7 @@ def test_a_hub_that_fails_or_hangs_is_said_and_holds_up_nobody(
     expect(said).to_contain_text(f"{hub.repo} has", timeout=3 * WAIT)
     expect(line).to_contain_text(f"Synced to {hub.repo} at", timeout=6 * WAIT)
     after = Store(tmp_path / "after")
-    state = Sync(lambda: after, HubRemote(hub.repo, endpoint=hub.url, token="hf_made_up")).once()
+    state = Sync(lambda: after, hub.remote()).once()
     assert (state.problem, state.note) == ("", "")
     assert clients(after) == clients(store) and len(clients(after)) == 2
     assert {"README.md"} < set(hub.files)

@@ -237,7 +237,8 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
         const corners = item.corners;
         item.corners = was;
         if (item === this.current && corners !== was) this.amend(corners);
-        this.focusCell(this.place);
+        // On a touch screen a cell in focus would bring up the keyboard, which hides the corners.
+        if (event.pointerType !== 'touch') this.focusCell(this.place);
       }, {once: true});
     }
 
