@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+
     from vehicle_demo.models.vehicledino import VehicleDINO
 
 _PER_SOURCE = 32

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vehicle_demo.recognition import CheckpointError, ImageError, Recognizer
+from vehicle_demo.recognition import CheckpointError, ImageError, Recognizer, open_image
 from vehicle_demo.recognition.graph import Graph, usable_cores
 from vehicle_demo.recognition.heads import TENSORS, features_of
 from vehicle_demo.recognition.results import Box
@@ -109,6 +109,23 @@ def described(recognizer: Recognizer, corrections: Corrections, cache: Cache) ->
     truth = {task: np.array([row.truth[task] for row in kept], dtype=np.str_) for task in TENSORS}
     rows = np.array([features[place] for place in places], np.float32).reshape(-1, recognizer.features)
     yield Step(total, total, kept, Examples(rows, truth), tuple(bad[place] for place in sorted(bad)))
+
+
+def described_whole(recognizer: Recognizer, pictures: Sequence[bytes]) -> Iterator[np.ndarray]:
+    """Features (n, D) float32 of encoded pictures that each show one vehicle and little else, a few at a time.
+
+    Raises:
+        ImageError: one of them cannot be used.
+        CheckpointError: as `GraphOfFeatures` does.
+    """
+    graph = GraphOfFeatures(recognizer)
+
+    def looked(start: int) -> np.ndarray:
+        some = pictures[start : start + _TOGETHER]
+        return graph.run([recognizer.graph.prepare(open_image(encoded)) for encoded in some])
+
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        yield from pool.map(looked, range(0, len(pictures), _TOGETHER))
 
 
 def _looked_at(
