@@ -184,7 +184,8 @@ def _keep_weights(model: VehicleDINO, training_run: Path, output: Path) -> None:
     """Beside the graph, to export or to train on from: torch weights in half precision, `run.json`, the log."""
     import shutil
 
-    from vehicle_demo.models.weights import RUN_FILE, keep_weights
+    from vehicle_demo.models.files import RUN_FILE
+    from vehicle_demo.models.weights import keep_weights
 
     keep_weights(model, output)
     shutil.copy(training_run / RUN_FILE, output / RUN_FILE)
@@ -216,10 +217,11 @@ def load_run(folder: Path) -> tuple[VehicleDINO, dict[str, list[str]]]:
 
     import torch
 
+    from vehicle_demo.models.files import RUN_FILE, WEIGHTS_FILE
     from vehicle_demo.models.vehicledino import VehicleDINO, VehicleDINOConfig
-    from vehicle_demo.models.weights import WEIGHTS_FILE, as_kept, read_network
+    from vehicle_demo.models.weights import as_kept, read_network
 
-    settings = json.loads((folder / "run.json").read_text())
+    settings = json.loads((folder / RUN_FILE).read_text())
     if (folder / WEIGHTS_FILE).exists():
         return read_network(folder), settings["labels"]
     states = [folder / phase["name"] / "state.pt" for phase in settings["config"]["phases"]]

@@ -16,9 +16,10 @@ from PIL import Image, ImageDraw
 
 from data_tools import __main__ as commands
 from tests.retraining.files import Said, write_corrections
+from vehicle_demo.models.files import RUN_FILE
 from vehicle_demo.models.onnx_graph import export_graph
 from vehicle_demo.models.vehicledino import PRESETS, VehicleDINO
-from vehicle_demo.models.weights import RUN_FILE, keep_weights
+from vehicle_demo.models.weights import keep_weights
 from vehicle_demo.retraining.training_pictures import PICTURES_FILE
 
 KNOWN = {"Aria Sedan": (220, 40, 40), "Aria Van": (40, 220, 40), "Boreal SUV": (40, 40, 220)}

@@ -1,17 +1,14 @@
-"""A network's weights and sizes in a folder: `weights.safetensors`, in half precision, and `run.json`."""
+"""A network's weights and sizes in a folder."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Final
 
 from safetensors.torch import load_model, save_model
 
+from vehicle_demo.models.files import RUN_FILE, WEIGHTS_FILE
 from vehicle_demo.models.vehicledino import VehicleDINO, VehicleDINOConfig
-
-WEIGHTS_FILE: Final = "weights.safetensors"
-RUN_FILE: Final = "run.json"
 
 
 def read_network(folder: Path) -> VehicleDINO:

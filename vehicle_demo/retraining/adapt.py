@@ -6,7 +6,7 @@ Needs torch, timm and peft: whoever serves pictures must not import this.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +21,7 @@ from vehicle_demo.models.vehicledino import VehicleDINO
 from vehicle_demo.recognition.graph import IMAGENET_MEAN, IMAGENET_STD
 from vehicle_demo.recognition.heads import TENSORS, Heads
 from vehicle_demo.retraining.shipped import numbers_of
+from vehicle_demo.retraining.shown import Shown
 
 _REPORTED = 5
 # Of what replayed pictures are to be named, the share of the true name; the rest is what they were named before.
@@ -44,18 +45,6 @@ class Recipe:
 
 
 RECIPE: Final = Recipe()
-
-
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """Pixels (N, 3, S, S) uint8 of N vehicles, by task their true names (N,), and how certain those are (N,)."""
-
-    pixels: np.ndarray
-    truth: Mapping[str, np.ndarray]
-    weight: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.pixels)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
-from vehicle_demo.recognition import ImageError, Recognizer, open_image
+from vehicle_demo.models.files import RUN_FILE, WEIGHTS_FILE
+from vehicle_demo.recognition import Recognizer
 from vehicle_demo.recognition.checkpoint import DESCRIPTION_FILE, Checkpoint
-from vehicle_demo.recognition.graph import IMAGENET_MEAN, IMAGENET_STD, stretched
-from vehicle_demo.recognition.heads import TENSORS, Heads
-from vehicle_demo.retraining.corrections import Correction, Corrections
+from vehicle_demo.recognition.heads import Heads
+from vehicle_demo.retraining.corrections import Corrections
 from vehicle_demo.retraining.features import described_whole
 from vehicle_demo.retraining.plates import PLATE_BANK_FILE
-from vehicle_demo.retraining.shipped import BANK_FILE, WEIGHTS_FILE, Bank, Examples, RetrainError, write_bank
+from vehicle_demo.retraining.shipped import BANK_FILE, Bank, Examples, RetrainError, write_bank
+from vehicle_demo.retraining.shown import shown_again, shown_anew
 from vehicle_demo.retraining.steps import Step
 from vehicle_demo.retraining.training_pictures import (
     PICTURES_FILE,
@@ -37,9 +37,7 @@ from vehicle_demo.retraining.training_pictures import (
 
 if TYPE_CHECKING:
     from vehicle_demo.models.vehicledino import VehicleDINO
-    from vehicle_demo.retraining.adapt import Shown
 
-RUN_FILE = "run.json"
 _NEEDED = ("torch", "timm", "peft", "transformers", "onnx", "onnxscript")
 # Of the training: shown beside the corrections while the backbone learns, and kept as features to keep heads fresh.
 _SHOWN, _REPLAYED = 1000, 3000
@@ -78,18 +76,19 @@ def adapting_trouble(checkpoint: Checkpoint, data: Path | None) -> str:
 def adapted_to(
     corrections: Corrections, recognizer: Recognizer, heads: Heads, data: Path, folder: Path, seed: int
 ) -> Generator[Step, None, Adapted]:
-    """Adapt the backbone of a recogniser's checkpoint and write the new checkpoint into an empty folder.
+    """Adapt the backbone of a recogniser's checkpoint, of which `adapting_trouble` says nothing.
+
+    The new checkpoint is written into an empty folder.
 
     Args:
         heads: fitted on the corrections as the recogniser's graph sees them.
         data: the folder of the training's pictures.
 
     Raises:
-        RetrainError: something that this needs is not there.
+        RetrainError: the weights cannot be used.
+        ImageError: a picture of the training cannot.
     """
     checkpoint = recognizer.checkpoint
-    if trouble := adapting_trouble(checkpoint, data):
-        raise RetrainError(trouble)
     pictures = read_training_pictures(data)
     from vehicle_demo.models.onnx_graph import export_graph
     from vehicle_demo.models.weights import keep_weights, read_network
@@ -102,8 +101,8 @@ def adapted_to(
         raise RetrainError(f"The weights in {checkpoint.folder} cannot be used ({error}).") from error
     side = network.config.attribute_size or network.config.image_size
     yield Step("adapting", 0, RECIPE.steps)
-    replay = _replayed(spread(pictures.train, _SHOWN, _model), side)
-    taught = _corrected(recognizer, corrections, side)
+    replay = shown_again(spread(pictures.train, _SHOWN, _model), side)
+    taught = shown_anew(recognizer, corrections, side)
     with one_thread():
         for learnt in adapt(network, heads, replay, taught, seed, RECIPE):
             yield Step("adapting", learnt.done, learnt.total, learnt.loss)
@@ -122,38 +121,6 @@ def adapted_to(
 
 def _model(picture: TrainingPicture) -> str:
     return picture.truth["model"]
-
-
-def _replayed(pictures: Sequence[TrainingPicture], side: int) -> Shown:
-    from vehicle_demo.retraining.adapt import Shown
-
-    seen = [stretched(open_image(picture.encoded), (side, side), None) for picture in pictures]
-    return Shown(_pixels(seen), truth_of(pictures), np.ones(len(seen), np.float32))
-
-
-def _corrected(recognizer: Recognizer, corrections: Corrections, side: int) -> Shown:
-    """Corrections to learn from, seen as recognition sees them; those that cannot be used are left out."""
-    from vehicle_demo.retraining.adapt import Shown
-
-    seen: list[np.ndarray] = []
-    rows: list[Correction] = []
-    for row, encoded in corrections.pictures():
-        if row.part == "train":
-            try:
-                (prepared,) = recognizer.prepare_boxes(encoded, [row.box])
-            except ImageError:
-                continue
-            levels = (prepared.transpose(1, 2, 0) * IMAGENET_STD + IMAGENET_MEAN) * 255
-            image = Image.fromarray(levels.round().astype(np.uint8))
-            seen.append(stretched(image, (side, side), None))
-            rows.append(row)
-    truth = {task: np.array([row.truth[task] for row in rows], np.str_) for task in TENSORS}
-    return Shown(_pixels(seen), truth, np.array([row.weight for row in rows], np.float32))
-
-
-def _pixels(seen: Sequence[np.ndarray]) -> np.ndarray:
-    """N pictures (S, S, 3) uint8 -> (N, 3, S, S)."""
-    return np.ascontiguousarray(np.stack(seen).transpose(0, 3, 1, 2))
 
 
 def _describe(checkpoint: Checkpoint, network: VehicleDINO, folder: Path) -> None:

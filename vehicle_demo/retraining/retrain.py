@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from vehicle_demo.recognition import Recognizer
+from vehicle_demo.recognition import ImageError, Recognizer
 from vehicle_demo.recognition.heads import Head, Heads
-from vehicle_demo.retraining.backbone import adapted_to
+from vehicle_demo.retraining.backbone import adapted_to, adapting_trouble
 from vehicle_demo.retraining.cache import Cache
 from vehicle_demo.retraining.calibration import calibrated
 from vehicle_demo.retraining.compare import Measured, compare
@@ -56,6 +56,8 @@ def retrain(
     told = _Told(read_corrections(folder), versions, seed, wishes)
     answering = versions.current()
     recognizer = recognizer.with_heads(answering)
+    if data is not None and (trouble := adapting_trouble(recognizer.checkpoint, data)):
+        raise RetrainError(trouble)
     bank = read_bank(recognizer.checkpoint)
     start = answering or built_in_heads(recognizer.checkpoint)
     vehicles = yield from _vehicles(told, recognizer, bank, start)
@@ -65,7 +67,10 @@ def retrain(
         if data is not None:
             if not vehicles.settings:
                 raise RetrainError("Nobody has named vehicles to learn from, so the backbone stays as it is.")
-            adapted = yield from adapted_to(told.corrections, recognizer, vehicles.heads, data, Path(room), seed)
+            try:
+                adapted = yield from adapted_to(told.corrections, recognizer, vehicles.heads, data, Path(room), seed)
+            except ImageError as error:
+                raise RetrainError(f"A picture in {data} cannot be used: {error}") from error
             bank, checkpoint = adapted.bank, adapted.recognizer.checkpoint.folder
             before = replace(before, holdout=adapted.holdout_before)
             vehicles = yield from _vehicles(told, adapted.recognizer, bank, vehicles.heads, "relearning")

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from vehicle_demo.models.files import WEIGHTS_FILE
 from vehicle_demo.recognition.checkpoint import Checkpoint, CheckpointError
 from vehicle_demo.recognition.heads import TENSORS, Head, Heads
 from vehicle_demo.retraining.versions import BUILT_IN
 
 BANK_FILE = "replay.safetensors"
-WEIGHTS_FILE = "weights.safetensors"
 _PARTS = ("replay", "holdout")
 
 
