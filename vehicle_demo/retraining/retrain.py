@@ -73,7 +73,8 @@ def retrain(
                 raise RetrainError(f"A picture in {data} cannot be used: {error}") from error
             bank, checkpoint = adapted.bank, adapted.recognizer.checkpoint.folder
             before = replace(before, holdout=adapted.holdout_before)
-            vehicles = yield from _vehicles(told, adapted.recognizer, bank, vehicles.heads, "relearning")
+            # Not from the heads that taught the backbone: they know the corrections by which a setting is chosen.
+            vehicles = yield from _vehicles(told, adapted.recognizer, bank, start, "relearning")
             settings |= {**vehicles.settings, "backbone": adapted.settings}
         plates = yield from _plates(told, recognizer, start)
         bad = (*vehicles.bad, *plates.bad)
