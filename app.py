@@ -17,7 +17,6 @@ def main() -> None:
     # Hosts stop an app so; ended in order, it first sends what is left to sync.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     services = find_services()
-    services.galleries.fill_sample(services.recognizer())
     services.labels.start_sync()
     services.labels.fill_sample(services.recognizer())
     rescoring.start(services)

@@ -53,10 +53,10 @@ def train_beside(
     from safetensors.torch import load, save_model
 
     from data_tools.compact import compact
-    from data_tools.export import write_onnx
     from data_tools.training.config import load_plate_config
     from data_tools.training.loop import fit, make_accelerator
     from data_tools.training.start import read_from_git, start_from
+    from vehicle_demo.models.onnx_graph import write_onnx
 
     description = args.checkpoint / "checkpoint.json"
     if not description.exists():

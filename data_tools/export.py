@@ -9,16 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import Tensor, nn
 
     from vehicle_demo.models.vehicledino import VehicleDINO
 
-# ONNX Runtime Web runs this opset with WASM and WebGPU alike; GridSample needs 16 at least.
-OPSET = 18
 _PER_SOURCE = 32
 _KINDS = ("detection", "cars196", "plate_crops", "plate_photos")
-_SCOPES = "name_scopes"
-_ANY_SIZE = 2**31
 # Parts whose layers stay in float: they are small, and their outputs are what people read. The decoder's attentions
 # differ in their last digits from machine to machine, of which layers in integers would make whole steps.
 _FLOAT_PARTS = ("attributes", "plate", "decoder")
@@ -63,6 +58,8 @@ def _write_checkpoint(args: argparse.Namespace) -> None:
     """
     import json
 
+    from vehicle_demo.models.onnx_graph import export_graph
+
     if (args.run is None) == (args.preset is None):
         raise ValueError("Name either --run or --preset.")
     args.output.mkdir(parents=True, exist_ok=True)
@@ -90,53 +87,10 @@ def _write_checkpoint(args: argparse.Namespace) -> None:
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 
-def export_graph(model: VehicleDINO, path: Path) -> None:
-    """Write the model as one ONNX graph with the contract's tensors and a dynamic batch. Adapters are merged first."""
-    import torch
-
-    model.merge_adapters()
-    size = model.config.image_size
-    write_onnx(model, torch.zeros(2, 3, size, size), "images", path)
-
-
-def write_onnx(model: nn.Module, example: Tensor, name: str, path: Path) -> None:
-    """Write a network of one input called `name` as an ONNX graph with a dynamic batch; outputs keep their names.
-
-    A network that answers with a tensor, not with a dictionary of them, gets the output name `logits`.
-    """
-    import onnx
-    import torch
-    from onnx_ir.passes.common import DeduplicateInitializersPass
-    from onnxscript.optimizer import optimize_ir
-
-    model.eval()
-    with torch.no_grad():
-        answer = model(example)
-        program = torch.onnx.export(
-            model,
-            (example,),
-            dynamo=True,
-            input_names=[name],
-            output_names=list(answer) if isinstance(answer, dict) else ["logits"],
-            dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
-            opset_version=OPSET,
-            verbose=False,
-        )
-    assert program is not None
-    # Linear weights are turned once, here, not at every run: a quantiser takes only weights that are constants.
-    optimize_ir(program.model, input_size_limit=_ANY_SIZE, output_size_limit=_ANY_SIZE)
-    # Both kinds of query pass through the same layers, whose turned weights need to be kept once.
-    DeduplicateInitializersPass(size_limit=_ANY_SIZE)(program.model)
-    graph = program.model_proto
-    for node in graph.graph.node:
-        _keep_only_scopes(node.metadata_props)
-    for value in graph.graph.value_info:
-        del value.metadata_props[:]
-    onnx.save(graph, path)
-
-
 def export_preset(name: str, path: Path) -> None:
     """Export a preset (`base`, `nano`) with random weights to `path`. Raises KeyError for a name that is none."""
+    from vehicle_demo.models.onnx_graph import export_graph
+
     export_graph(_from_preset(name), path)
 
 
@@ -216,19 +170,13 @@ def calibration_pictures(data: Path, size: int, kinds: Sequence[str] = _KINDS) -
         raise FileNotFoundError(f"No pictures in {data} to calibrate INT8 with.")
 
 
-def _keep_only_scopes(properties: Any) -> None:
-    """Drop the exporter's stack traces, which name files of the machine that exports, and keep the module scopes."""
-    kept = [(entry.key, entry.value) for entry in properties if entry.key.endswith(_SCOPES)]
-    del properties[:]
-    for key, value in kept:
-        properties.add(key=key, value=value)
-
-
 def _stays_float(node: Any, weights: set[str]) -> bool:
+    from vehicle_demo.models.onnx_graph import SCOPES
+
     # Attention's products of two activations: quantised, they drag the softmax between them along, four times slower.
     if node.op_type == "MatMul" and node.input[1] not in weights:
         return True
-    scopes = " ".join(entry.value for entry in node.metadata_props if entry.key.endswith(_SCOPES))
+    scopes = " ".join(entry.value for entry in node.metadata_props if entry.key.endswith(SCOPES))
     return any(part in scopes for part in _FLOAT_PARTS)
 
 
@@ -236,11 +184,11 @@ def _keep_weights(model: VehicleDINO, training_run: Path, output: Path) -> None:
     """Beside the graph, to export or to train on from: torch weights in half precision, `run.json`, the log."""
     import shutil
 
-    from safetensors.torch import save_model
+    from vehicle_demo.models.files import RUN_FILE
+    from vehicle_demo.models.weights import keep_weights
 
-    save_model(model.half(), str(output / "weights.safetensors"))
-    model.float()
-    shutil.copy(training_run / "run.json", output / "run.json")
+    keep_weights(model, output)
+    shutil.copy(training_run / RUN_FILE, output / RUN_FILE)
     (output / "training.jsonl").write_text("".join(_log_lines(training_run)))
 
 
@@ -268,21 +216,19 @@ def load_run(folder: Path) -> tuple[VehicleDINO, dict[str, list[str]]]:
     import json
 
     import torch
-    from safetensors.torch import load_model
 
+    from vehicle_demo.models.files import RUN_FILE, WEIGHTS_FILE
     from vehicle_demo.models.vehicledino import VehicleDINO, VehicleDINOConfig
+    from vehicle_demo.models.weights import as_kept, read_network
 
-    settings = json.loads((folder / "run.json").read_text())
-    model = VehicleDINO(VehicleDINOConfig.from_dict(settings["model"]))
-    final = folder / "weights.safetensors"
+    settings = json.loads((folder / RUN_FILE).read_text())
+    if (folder / WEIGHTS_FILE).exists():
+        return read_network(folder), settings["labels"]
     states = [folder / phase["name"] / "state.pt" for phase in settings["config"]["phases"]]
-    if final.exists():
-        load_model(model, str(final))
-    elif any(state.exists() for state in states):
-        latest = [state for state in states if state.exists()][-1]
-        averaged = torch.load(latest, map_location="cpu", weights_only=True)["ema"]
-        model.load_state_dict({k.removeprefix("model."): v for k, v in averaged.items() if k.startswith("model.")})
-    else:
+    if not any(state.exists() for state in states):
         raise FileNotFoundError(f"{folder} has no weights yet: train first.")
-    # The shipped weights are in half precision: export what they hold, so that graph and weights agree.
-    return model.half().float(), settings["labels"]
+    latest = [state for state in states if state.exists()][-1]
+    averaged = torch.load(latest, map_location="cpu", weights_only=True)["ema"]
+    model = VehicleDINO(VehicleDINOConfig.from_dict(settings["model"]))
+    model.load_state_dict({k.removeprefix("model."): v for k, v in averaged.items() if k.startswith("model.")})
+    return as_kept(model), settings["labels"]

@@ -40,7 +40,6 @@ def run(args: argparse.Namespace) -> None:
 
     from data_tools.evaluation.batches import pictures_of
     from data_tools.reader_graph import give_features
-    from data_tools.replay_bank import spread
     from data_tools.training.plates import close_up
     from vehicle_demo.recognition.checkpoint import load_checkpoint
     from vehicle_demo.recognition.heads import Head
@@ -48,6 +47,7 @@ def run(args: argparse.Namespace) -> None:
     from vehicle_demo.recognition.reader import Reader
     from vehicle_demo.retraining.plates import PLATE_BANK_FILE, PlateBank, write_plate_bank
     from vehicle_demo.retraining.shipped import reader_sha256
+    from vehicle_demo.retraining.training_pictures import spread
 
     checkpoint = load_checkpoint(args.checkpoint)
     if checkpoint.reader_path is None:
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
     for split, pictures in splits.items():
         if not pictures:
             raise ValueError(f"{args.data} has no plates of the split {split}.")
-    replayed = spread(splits["train"], args.rows, "source")
+    replayed = spread(splits["train"], args.rows, lambda picture: picture.source)
     drawn = [close_up(np.random.default_rng((_SEED, number))) for number in range(args.drawn)]
     real = ((picture.decode(), picture.plate_text or "") for picture in replayed)
     held = ((picture.decode(), picture.plate_text or "") for picture in splits["validation"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +11,6 @@ if TYPE_CHECKING:
     from data_tools.readers.picture import Picture
     from vehicle_demo.recognition import Recognizer
     from vehicle_demo.retraining.shipped import Examples
-
-_SEED = 0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,13 +30,14 @@ def run(args: argparse.Namespace) -> None:
     from data_tools.evaluation.batches import pictures_of
     from vehicle_demo.recognition import Recognizer
     from vehicle_demo.retraining.shipped import BANK_FILE, Bank, write_bank
+    from vehicle_demo.retraining.training_pictures import spread
 
     recognizer = Recognizer.from_checkpoint(args.checkpoint)
     splits = {split: list(pictures_of(args.data, "cars196", split, None)) for split in ("train", "validation")}
     for split, pictures in splits.items():
         if not pictures:
             raise ValueError(f"{args.data} has no pictures with names of the split {split}.")
-    replayed = spread(splits["train"], args.rows)
+    replayed = spread(splits["train"], args.rows, lambda picture: picture.model)
     bank = Bank(described(recognizer, replayed), described(recognizer, splits["validation"]))
     path = args.checkpoint / BANK_FILE
     write_bank(path, recognizer.checkpoint, bank)
@@ -49,33 +47,19 @@ def run(args: argparse.Namespace) -> None:
     )
 
 
-def spread(pictures: Sequence[Picture], count: int, of: str = "model") -> list[Picture]:
-    """At most `count` pictures in their order, from all models (or what `of` names) as evenly as there are.
-
-    They are always the same ones.
-    """
-    import numpy as np
-
-    rounds: dict[str | None, int] = defaultdict(int)
-    turns = []
-    for number in np.random.default_rng(_SEED).permutation(len(pictures)).tolist():
-        group = getattr(pictures[number], of)
-        turns.append((rounds[group], number))
-        rounds[group] += 1
-    return [pictures[number] for number in sorted(number for _, number in sorted(turns)[:count])]
-
-
 def described(recognizer: Recognizer, pictures: Sequence[Picture]) -> Examples:
     """Features of pictures that each show one vehicle and little else, with what is known of it."""
     import numpy as np
     from tqdm import tqdm
 
-    from data_tools.evaluation.batches import through_graph
-    from vehicle_demo.recognition.heads import TENSORS, features_of
+    from vehicle_demo.recognition.heads import TENSORS
+    from vehicle_demo.retraining.features import described_whole
     from vehicle_demo.retraining.shipped import Examples
 
-    tensor = features_of(recognizer.graph.outputs)
-    passed = through_graph(recognizer, iter(pictures))
-    rows = [outputs[tensor][0] for _, _, outputs in tqdm(passed, total=len(pictures), unit=" pictures")]
+    with tqdm(total=len(pictures), unit=" pictures") as bar:
+        parts = []
+        for part in described_whole(recognizer, [picture.encoded for picture in pictures]):
+            parts.append(part)
+            bar.update(len(part))
     truth = {task: np.array([getattr(picture, task) or "" for picture in pictures]) for task in TENSORS}
-    return Examples(np.stack(rows), truth)
+    return Examples(np.concatenate(parts), truth)

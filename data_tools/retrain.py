@@ -23,6 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=float, help="step size; by default, as what follows, chosen among several")
     parser.add_argument("--weight", type=float, help="of the corrections against the replay")
     parser.add_argument("--decay", type=float, help="towards the heads that answer now")
+    parser.add_argument(
+        "--adapt-backbone", action="store_true", help="by LoRA too: the version gets a graph of its own"
+    )
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="what it was trained on, for that")
     parser.add_argument("--promote", action="store_true", help="let the app answer by it at once")
 
 
@@ -52,11 +56,11 @@ def run(args: argparse.Namespace) -> None:
     recognizer = Recognizer.from_checkpoint(args.checkpoint)
     versions = versions_of(args.home or home(), recognizer)
     person = args.person or getpass.getuser()
-    wishes = Wishes(args.rate, args.weight, args.decay)
+    wishes, data = Wishes(args.rate, args.weight, args.decay), args.data if args.adapt_backbone else None
     try:
         answering = versions.state().answering
         with tqdm(desc="looking") as bar:
-            for step in retrain(recognizer, versions, args.corrections, person, args.seed, wishes):
+            for step in retrain(recognizer, versions, args.corrections, person, args.seed, wishes, data):
                 if bar.desc.rstrip(": ") != step.stage:
                     bar.set_description(step.stage)
                 bar.total, bar.n = step.total, step.done

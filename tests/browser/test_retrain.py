@@ -16,7 +16,7 @@ from tests.browser.conftest import PHONE, WAIT
 from tests.retraining.clusters import shown
 from vehicle_demo.annotation.store import ANSWER, Said, Store
 from vehicle_demo.recognition import Recognizer
-from vehicle_demo.retraining.compare import compare
+from vehicle_demo.retraining.compare import Measured, compare
 from vehicle_demo.retraining.retrain import versions_of
 from vehicle_demo.retraining.shipped import built_in_heads, read_bank
 from vehicle_demo.retraining.versions import BUILT_IN, About, Versions
@@ -42,7 +42,8 @@ def versions(app: ServedApp, home: Path) -> Iterator[Versions]:
             noise = draw.normal(scale=0.02, size=head.weight.shape).astype(np.float32)
             moved[task] = replace(head, weight=head.weight + noise)
         aside = bank.replay.where(np.arange(100))
-        comparison = compare(own, replace(own, heads=moved), bank.holdout, aside, shown(aside))
+        sides = (Measured(heads, bank.holdout, aside) for heads in (own, replace(own, heads=moved)))
+        comparison = compare(*sides, shown(aside))
         found.add(moved, About(BUILT_IN, "", {}, comparison.to_dict(), "ada"))
     yield found
     while found.state().promoted:

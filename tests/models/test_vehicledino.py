@@ -12,10 +12,11 @@ import torch
 from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
-from data_tools.export import calibration_pictures, export_graph, export_preset, quantise
+from data_tools.export import calibration_pictures, export_preset, quantise
 from data_tools.pictures import windows
 from tests.data_tools.files import write_cars, write_scenes
 from vehicle_demo.models.heads import AttributeHeads
+from vehicle_demo.models.onnx_graph import export_graph
 from vehicle_demo.models.vehicledino import PRESETS, VehicleDINO, VehicleDINOConfig
 from vehicle_demo.recognition import Recognizer
 from vehicle_demo.recognition.boxes import overlaps, to_corners

@@ -13,9 +13,10 @@ from safetensors.numpy import save_file
 from tests.graphs import write_checkpoint
 from tests.retraining.drawn_heads import heads
 from tests.retraining.files import Said, write_corrections
+from vehicle_demo.models.files import WEIGHTS_FILE
 from vehicle_demo.recognition import Recognizer
 from vehicle_demo.recognition.heads import TENSORS
-from vehicle_demo.retraining.shipped import BANK_FILE, WEIGHTS_FILE, Bank, Examples, write_bank
+from vehicle_demo.retraining.shipped import BANK_FILE, Bank, Examples, write_bank
 
 
 def write_retrainable(folder: Path) -> Path:

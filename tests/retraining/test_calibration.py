@@ -10,7 +10,7 @@ import pytest
 from tests.retraining.clusters import examples, knowing, shown
 from vehicle_demo.recognition.heads import Heads
 from vehicle_demo.retraining.calibration import best_temperature, calibrated, calibration_error
-from vehicle_demo.retraining.compare import ASIDE, HOLDOUT, compare
+from vehicle_demo.retraining.compare import ASIDE, HOLDOUT, Measured, compare
 from vehicle_demo.retraining.shipped import Examples
 
 
@@ -35,7 +35,7 @@ def test_each_head_gets_the_temperature_under_which_the_hold_out_is_likeliest() 
     calm = calibrated(loud, holdout)
     for task, head in calm.items():
         assert head.temperature == pytest.approx(3 * quiet[task].temperature, rel=0.01)
-    figures = compare(loud, calm, holdout, aside, shown(aside)).figures
+    figures = compare(Measured(loud, holdout, aside), Measured(calm, holdout, aside), shown(aside)).figures
     for part in (HOLDOUT, ASIDE):
         before, after = figures[part]["model"].calibration
         assert after < before / 2 and figures[part]["model"].top1.value == 0

@@ -10,13 +10,14 @@ import pytest
 
 from tests.retraining.clusters import examples, knowing, shown
 from vehicle_demo.recognition.heads import Heads
-from vehicle_demo.retraining.compare import ASIDE, HOLDOUT, Comparison, compare
+from vehicle_demo.retraining.compare import ASIDE, HOLDOUT, Comparison, Measured, compare
 from vehicle_demo.retraining.shares import Change, Share
 from vehicle_demo.retraining.shipped import Examples
 
 
 def compared(old: Heads, new: Heads, aside: Examples, holdout: Examples | None = None) -> Comparison:
-    return compare(old, new, holdout or examples(range(8), 25, 1), aside, shown(aside))
+    held = holdout or examples(range(8), 25, 1)
+    return compare(Measured(old, held, aside), Measured(new, held, aside), shown(aside))
 
 
 def blind(heads: Heads, task: str, name: str) -> Heads:

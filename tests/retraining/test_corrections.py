@@ -15,7 +15,7 @@ from PIL import Image
 from data_tools.pictures import photos
 from tests.graphs import write_checkpoint, write_graph
 from tests.retraining.files import Said, part_of, write_corrections
-from vehicle_demo.recognition import Box, CheckpointError, Recognizer
+from vehicle_demo.recognition import Box, CheckpointError, Recognizer, open_image
 from vehicle_demo.retraining.cache import Cache
 from vehicle_demo.retraining.corrections import read_corrections
 from vehicle_demo.retraining.features import GraphOfFeatures, Step, described
@@ -108,6 +108,20 @@ def test_each_vehicle_is_seen_once(
     mended = last(recognizer, folder, cache)
     assert mended.examples is not None
     np.testing.assert_array_equal(mended.examples.features, first.examples.features)
+
+
+def test_a_picture_of_several_vehicles_is_decoded_once(
+    recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a phone's photo that takes longer than to look at a vehicle in it."""
+    decoded: list[object] = []
+    monkeypatch.setattr(
+        "vehicle_demo.recognition.recognizer.open_image", lambda one: (decoded.append(one), open_image(one))[1]
+    )
+    boxes = [(4.0, 4.0, 60.0, 44.0), (8.0, 8.0, 9.0, 9.0), (10.0, 4.0, 50.0, 40.0)]
+    folder = write_corrections(tmp_path / "some", [said(20, box=box) for box in boxes])
+    step = last(recognizer, folder, Cache(tmp_path / "features", "graph"))
+    assert len(step.kept) == 2 and len(step.bad) == 1 and len(decoded) == 1
 
 
 def test_features_alone_are_those_that_recognition_has() -> None:

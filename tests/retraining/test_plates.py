@@ -20,7 +20,7 @@ from vehicle_demo.recognition.heads import Head, Heads
 from vehicle_demo.recognition.plates import CHARACTERS
 from vehicle_demo.recognition.reader import slots_by
 from vehicle_demo.recognition.rectify import corners_of
-from vehicle_demo.retraining.compare import ASIDE, CHARACTER, HOLDOUT, PLATE, Comparison, compare
+from vehicle_demo.retraining.compare import ASIDE, CHARACTER, HOLDOUT, PLATE, Comparison, Measured, compare
 from vehicle_demo.retraining.compare_plates import PlatesToCompare
 from vehicle_demo.retraining.corrections import read_corrections
 from vehicle_demo.retraining.plates import PLATE_BANK_FILE, PlateExamples, ReadPlate, read_plate_bank
@@ -182,7 +182,8 @@ def test_what_is_misread_now_is_listed_with_its_picture(loop: Loop) -> None:
     shown = [ReadPlate("test", f"{row:064x}", Box(1, 2, 30, 40), text, "") for row, text in enumerate(some.texts)]
     wrong = replace(bank.characters, weight=-bank.characters.weight)
     empty = vehicles.holdout.where(np.arange(0))
-    found = compare(own, own, empty, empty, [], PlatesToCompare(bank.characters, wrong, some, some, shown))
+    vehicles = Measured(own, empty, empty)
+    found = compare(vehicles, vehicles, [], PlatesToCompare(bank.characters, wrong, some, some, shown))
     right = found.plates[ASIDE].exact.before.right
     assert right >= 8 and found.plates[ASIDE].exact.after.right == 0 and found.plates[ASIDE].cer[1] > 0.5
     turned = [one for one in found.turned if one.task == PLATE]

@@ -25,7 +25,7 @@ from vehicle_demo.annotation.store import ANSWER, Said
 from vehicle_demo.recognition import Box
 from vehicle_demo.recognition.heads import Head
 from vehicle_demo.recognition.plates import CHARACTERS
-from vehicle_demo.retraining.compare import compare
+from vehicle_demo.retraining.compare import Measured, compare
 from vehicle_demo.retraining.compare_plates import PlatesToCompare
 from vehicle_demo.retraining.job import Job, Point
 from vehicle_demo.retraining.plates import PlateExamples, ReadPlate
@@ -57,13 +57,8 @@ def version(services: Services) -> str:
     versions, checkpoint = services.versions(), services.recognizer().checkpoint
     new, old, bank = heads(7, extra=1), built_in_heads(checkpoint), read_bank(checkpoint)
     name = versions.add(new, ABOUT).name
-    found = compare(
-        old,
-        versions.load(name),
-        bank.holdout,
-        bank.holdout.where(bank.holdout.truth["make"] == "x"),
-        [],
-    )
+    none = bank.holdout.where(bank.holdout.truth["make"] == "x")
+    found = compare(*(Measured(one, bank.holdout, none) for one in (old, versions.load(name))), [])
     return versions.add(new, About(BUILT_IN, "0", {}, found.to_dict(), "ada")).name
 
 
@@ -184,7 +179,8 @@ def kept_aside(services: Services) -> str:
     aside = bank.holdout.where(np.arange(6))
     rows = [replace(one, picture=store.vehicle(n).picture) for one, n in zip(shown(aside), numbers, strict=True)]
     turned = {task: replace(head, weight=-head.weight, bias=-head.bias) for task, head in old.items()}
-    found = compare(old, replace(old, heads=turned), bank.holdout, aside, rows)
+    new = replace(old, heads=turned)
+    found = compare(Measured(old, bank.holdout, aside), Measured(new, bank.holdout, aside), rows)
     assert len(found.turned) == 18
     return services.versions().add(turned, About(BUILT_IN, "0", {}, found.to_dict(), "ada")).name
 
@@ -307,7 +303,8 @@ def test_what_became_of_plates_is_shown_beside_vehicles(services: Services) -> N
         layers.append(Head(CHARACTERS, weight, np.zeros(37, np.float32)))
     none = read_bank(services.recognizer().checkpoint).holdout.where(np.arange(0))
     rows = [ReadPlate("test", f"{row:064x}", Box(0, 0, 9, 9), text, "") for row, text in enumerate(some.texts)]
-    found = compare(own, own, none, none, [], PlatesToCompare(layers[0], layers[1], some, some, rows))
+    vehicles = Measured(own, none, none)
+    found = compare(vehicles, vehicles, [], PlatesToCompare(layers[0], layers[1], some, some, rows))
     name = services.versions().add(heads(1), About(BUILT_IN, "0", {}, found.to_dict(), "ada")).name
     told = asking(services)("look")
     assert "Promote: plate got better." in words(told["verdict"]) and "60 plates" in words(told["verdict"])

@@ -125,13 +125,18 @@ class VehicleDINO(nn.Module):
         self.decoder = QueryDecoder(detr, config.target_kinds)
         _start_from_random(self.encoder)
         _start_from_random(self.decoder.decoder)
-        named = self.attribute_backbone or self.backbone
+        named = self.named_backbone
         pooled = getattr(named, "head_hidden_size", None) or named.num_features
         self.attributes = AttributeHeads(
             0 if config.attribute_backbone else config.width, pooled, config.attribute_features, config.types,
             config.makes, config.models, config.colours, config.embedding,
         )  # fmt: skip
         self.plate = PlateHead(config.width, config.attention_heads)
+
+    @property
+    def named_backbone(self) -> Any:
+        """The backbone that attributes are read from."""
+        return self.attribute_backbone or self.backbone
 
     def encode(self, images: Tensor) -> Encoded:
         """images (N, 3, S, S) float32, ImageNet-normalised -> Encoded."""
@@ -165,7 +170,7 @@ class VehicleDINO(nn.Module):
         Neck, encoder and decoder stay out of it, and the attribute query's part of the features, if it has one, is
         blank: close-ups teach a backbone and the heads so at a third of the cost. No `ocr_logits`.
         """
-        pooled = self._pooled(self.attribute_backbone or self.backbone, images)
+        pooled = self._pooled(self.named_backbone, images)
         return pooled, self.attributes(pooled.new_zeros(len(pooled), self.config.width), pooled)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -190,8 +195,8 @@ class VehicleDINO(nn.Module):
         return backbone.forward_head(backbone.forward_features(images), pre_logits=True)
 
     def merge_adapters(self) -> None:
-        """Fold LoRA adapters into the backbone's weights, in place; for export."""
-        merge_lora(self.backbone)
+        """Fold LoRA adapters into the backbones' weights, in place; for export."""
+        merge_lora(self)
 
 
 def _build_backbone(config: VehicleDINOConfig, pretrained: bool) -> Any:

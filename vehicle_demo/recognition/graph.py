@@ -25,7 +25,8 @@ REDUCING_GAP = 2.0
 class Graph:
     """The session with its sizes.
 
-    `path` of its file, name of its `input`, `input_size` S in pixels, names of its `outputs`, `metadata`.
+    `path` of its file, `threads` as they were asked for, name of its `input`, `input_size` S in pixels, names of its
+    `outputs`, `metadata`.
     """
 
     def __init__(self, path: Path, threads: int | None = None, required: Sequence[str] = REQUIRED) -> None:
@@ -39,7 +40,7 @@ class Graph:
         Raises:
             CheckpointError: the file is no graph, lacks a tensor, or its picture size is not fixed.
         """
-        self.path = path
+        self.path, self.threads = path, threads
         self._session = open_session(path, threads)
         self.outputs = [output.name for output in self._session.get_outputs()]
         missing = [name for name in required if name not in self.outputs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -77,6 +78,9 @@ class Heads:
 
     That has a name for each character, in the reader's order; without it the reader's own layer answers.
 
+    `checkpoint` is the folder of the checkpoint whose graph they read, None for that of whichever they are put on: a
+    graph whose backbone was adapted gives other features, and has a folder of its own.
+
     Raises:
         CheckpointError: what the models imply is not said of every model, or of names that are not there.
     """
@@ -84,6 +88,7 @@ class Heads:
     version: str
     heads: Mapping[str, Head]
     characters: Head | None = None
+    checkpoint: Path | None = None
 
     def __post_init__(self) -> None:
         models = len(self.heads["model"].names)

@@ -109,9 +109,13 @@ class Recognizer:
     def with_heads(self, heads: Heads | None) -> Recognizer:
         """The same checkpoint answering with other heads, or with the graph's own; all else is shared.
 
+        Heads that read another checkpoint's graph bring that one with them.
+
         Raises:
-            CheckpointError: the heads read features of another length.
+            CheckpointError: the heads read features of another length, or their checkpoint cannot be loaded.
         """
+        if heads and heads.checkpoint and heads.checkpoint != self._own.folder:
+            return Recognizer.from_checkpoint(heads.checkpoint, threads=self.graph.threads).with_heads(heads)
         return Recognizer(self._own, self.graph, self._reader, heads, self._finder)
 
     @property

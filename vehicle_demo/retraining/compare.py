@@ -135,18 +135,23 @@ class Comparison:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Heads, with the frozen hold-out and the corrections kept aside as the graph that they read sees them."""
+
+    heads: Heads
+    holdout: Examples
+    aside: Examples
+
+
 def compare(
-    old: Heads,
-    new: Heads,
-    holdout: Examples,
-    aside: Examples,
-    shown: Sequence[Correction],
-    plates: PlatesToCompare | None = None,
+    old: Measured, new: Measured, shown: Sequence[Correction], plates: PlatesToCompare | None = None
 ) -> Comparison:
     """Measure both; a vehicle whose true name the heads do not know counts as wrong, one without a name not at all.
 
     Args:
-        shown: the corrections behind the rows of `aside`.
+        old, new: measured on the same vehicles, in the same order.
+        shown: the corrections behind the rows of both sides' `aside`.
         plates: where the reader's last layer has been taught too.
     """
     figures: dict[str, dict[str, Figures]] = {}
@@ -154,18 +159,20 @@ def compare(
     read: dict[str, PlateFigures] = {}
     classes: list[Class] = []
     turned: list[Turned] = []
-    for part, examples in ((HOLDOUT, holdout), (ASIDE, aside)):
+    for part, sides in ((HOLDOUT, (old.holdout, new.holdout)), (ASIDE, (old.aside, new.aside))):
         figures[part], confusions[part] = {}, {}
         for task in TENSORS:
-            said = np.flatnonzero(examples.truth[task] != "")
-            known = examples.where(said)
-            before, after = (_Named.by(heads, task, known) for heads in (old, new))
+            said = np.flatnonzero(sides[0].truth[task] != "")
+            before, after = (
+                _Named.by(side.heads, task, examples.where(said))
+                for side, examples in zip((old, new), sides, strict=True)
+            )
             figures[part][task] = Figures(
                 changed(before.right, after.right),
                 changed(before.listed, after.listed),
                 (before.calibration, after.calibration),
             )
-            truth = known.truth[task].tolist()
+            truth = sides[0].truth[task][said].tolist()
             confusions[part][task] = _confusion(truth, before.names, after.names)
             classes += _classes(part, task, truth, before.right, after.right)
             if part == ASIDE:

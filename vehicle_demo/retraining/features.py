@@ -10,11 +10,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
-from vehicle_demo.recognition import CheckpointError, ImageError, Recognizer
+from vehicle_demo.recognition import CheckpointError, ImageError, Recognizer, open_image
 from vehicle_demo.recognition.graph import Graph, usable_cores
 from vehicle_demo.recognition.heads import TENSORS, features_of
 from vehicle_demo.recognition.results import Box
@@ -23,6 +24,7 @@ from vehicle_demo.retraining.corrections import Correction, Corrections
 from vehicle_demo.retraining.shipped import Examples
 
 _LEAST = 2
+_TOO_SMALL = "The vehicle's box is too small. Draw it again."
 # Seen together: four are done sooner than one after the other.
 _TOGETHER = 4
 # Batches for each core that may be waiting or done and not collected: pictures are large.
@@ -111,18 +113,38 @@ def described(recognizer: Recognizer, corrections: Corrections, cache: Cache) ->
     yield Step(total, total, kept, Examples(rows, truth), tuple(bad[place] for place in sorted(bad)))
 
 
+def described_whole(recognizer: Recognizer, pictures: Sequence[bytes]) -> Iterator[np.ndarray]:
+    """Features (n, D) float32 of encoded pictures that each show one vehicle and little else, a few at a time.
+
+    Raises:
+        ImageError: one of them cannot be used.
+        CheckpointError: as `GraphOfFeatures` does.
+    """
+    graph = GraphOfFeatures(recognizer)
+
+    def looked(start: int) -> np.ndarray:
+        some = pictures[start : start + _TOGETHER]
+        return graph.run([recognizer.graph.prepare(open_image(encoded)) for encoded in some])
+
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        yield from pool.map(looked, range(0, len(pictures), _TOGETHER))
+
+
 def _looked_at(
     recognizer: Recognizer, graph: GraphOfFeatures, cache: Cache, rows: Sequence[tuple[int, Correction, bytes]]
 ) -> dict[int, np.ndarray | str]:
     """By their places the features (D,) float32 of a few corrections, or why they could not be seen."""
     found: dict[int, np.ndarray | str] = {}
     prepared: dict[int, np.ndarray] = {}
-    for place, row, encoded in rows:
+    for picture, of_picture in groupby(rows, key=lambda one: one[1].picture):
+        some = list(of_picture)
+        boxes = {place: row.box for place, row, _ in some if not _too_small(row.box)}
+        found |= {place: f"picture {picture[:12]}: {_TOO_SMALL}" for place, *_ in some if place not in boxes}
         try:
-            _check(row.box)
-            (prepared[place],) = recognizer.prepare_boxes(encoded, [row.box])
+            # Large pictures take longer to decode than to look at: once for all of their vehicles.
+            prepared |= zip(boxes, recognizer.prepare_boxes(some[0][2], list(boxes.values())), strict=True)
         except ImageError as error:
-            found[place] = f"picture {row.picture[:12]}: {error}"
+            found |= dict.fromkeys(boxes, f"picture {picture[:12]}: {error}")
     if prepared:
         found |= zip(prepared, graph.run(list(prepared.values())), strict=True)
     for place, row, _ in rows:
@@ -142,13 +164,13 @@ def seen(recognizer: Recognizer, cache: Cache, picture: str, box: Box, encoded: 
     """
     if (known := cache.get(picture, box, recognizer.features)) is not None:
         return known
-    _check(box)
+    if _too_small(box):
+        raise ImageError(_TOO_SMALL)
     (outputs,) = recognizer.describe_boxes(encoded, [box])
     features = np.ascontiguousarray(outputs[features_of(recognizer.graph.outputs)][0], np.float32)
     cache.put(picture, box, features)
     return features
 
 
-def _check(box: Box) -> None:
-    if box.x2 - box.x1 < _LEAST or box.y2 - box.y1 < _LEAST:
-        raise ImageError("The vehicle's box is too small. Draw it again.")
+def _too_small(box: Box) -> bool:
+    return box.x2 - box.x1 < _LEAST or box.y2 - box.y1 < _LEAST

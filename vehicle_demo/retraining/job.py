@@ -62,12 +62,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Order:
-    """A fit that a person wants, of the checkpoint at this place (a folder or a Hub model)."""
+    """A fit that a person wants, of the checkpoint at this place (a folder or a Hub model).
+
+    With `data`, the folder of the training's pictures, the backbone is adapted too.
+    """
 
     checkpoint: str
     export: Export
     person: str
     wishes: Wishes = field(default_factory=Wishes)
+    data: Path | None = None
 
 
 class Jobs:
@@ -152,6 +156,7 @@ class Jobs:
             "home": str(self._home),
             "person": order.person,
             "wishes": json.dumps(order.wishes.given()),
+            **({"data": str(order.data)} if order.data else {}),
         }
         command = [sys.executable, "-m", f"{__package__}.worker", *(f"--{key}={value}" for key, value in asked.items())]
         with tempfile.TemporaryFile("w+") as complaints:

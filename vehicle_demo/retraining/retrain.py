@@ -3,44 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
-from vehicle_demo.recognition import Recognizer
+from vehicle_demo.recognition import ImageError, Recognizer
 from vehicle_demo.recognition.heads import Head, Heads
+from vehicle_demo.retraining.backbone import adapted_to, adapting_trouble
 from vehicle_demo.retraining.cache import Cache
 from vehicle_demo.retraining.calibration import calibrated
-from vehicle_demo.retraining.compare import Comparison, compare
+from vehicle_demo.retraining.compare import Measured, compare
 from vehicle_demo.retraining.compare_plates import PlatesToCompare
 from vehicle_demo.retraining.corrections import Correction, Corrections, read_corrections
 from vehicle_demo.retraining.features import described
 from vehicle_demo.retraining.plates import described_plates, read_plate_bank
 from vehicle_demo.retraining.settings import Wishes
 from vehicle_demo.retraining.shipped import Bank, Examples, RetrainError, built_in_heads, read_bank, reader_sha256
-from vehicle_demo.retraining.versions import About, Version, Versions, folder_of
-
-Stage = Literal["looking", "learning", "reading", "comparing"]
-
-
-@dataclass(frozen=True)
-class Step:
-    """How far it is within a stage; `loss` and `accuracy` (on corrections kept aside) while it learns.
-
-    It learns to name vehicles, and then to read plates. The last step has the `version` that was written, its
-    `comparison` with the heads before it, and which corrections could not be used (`bad`).
-    """
-
-    stage: Stage
-    done: int
-    total: int
-    loss: float | None = None
-    accuracy: float | None = None
-    version: Version | None = None
-    comparison: Comparison | None = None
-    bad: tuple[str, ...] = ()
+from vehicle_demo.retraining.steps import Stage, Step
+from vehicle_demo.retraining.versions import About, Versions, folder_of
 
 
 def versions_of(home: Path, recognizer: Recognizer) -> Versions:
@@ -56,6 +39,7 @@ def retrain(
     person: str,
     seed: int = 0,
     wishes: Wishes | None = None,
+    data: Path | None = None,
 ) -> Iterator[Step]:
     """Fit new heads from the corrections in a folder, starting from those that answer now, and write them down.
 
@@ -63,32 +47,57 @@ def retrain(
 
     Args:
         recognizer: the checkpoint with the heads of its own graph.
+        data: the folder of the training's pictures; with it the backbone is adapted too, and the version has a graph.
 
     Raises:
         RetrainError: there is nothing to learn from, or the checkpoint lacks what that needs.
         VersionError: the version could not be written.
     """
-    checkpoint = recognizer.checkpoint
-    corrections = read_corrections(folder)
-    bank = read_bank(checkpoint)
-    start = versions.current() or built_in_heads(checkpoint)
-    vehicles = yield from _vehicles(recognizer, versions, corrections, bank, start, seed, wishes)
-    plates = yield from _plates(recognizer, versions, corrections, start, seed, wishes)
-    bad = (*vehicles.bad, *plates.bad)
-    if not vehicles.settings and not plates.settings:
-        raise RetrainError(f"None of the corrections can be learnt from: {bad[0]}")
-    yield Step("comparing", 0, 1)
-    heads = Heads(vehicles.heads.version, vehicles.heads.heads, plates.characters)
-    comparison = compare(start, heads, bank.holdout, vehicles.aside, vehicles.shown, plates.compared)
-    about = About(
-        start.version,
-        corrections.data,
-        {**vehicles.settings, **plates.settings, "seed": seed},
-        comparison.to_dict(),
-        person,
-    )
-    version = versions.add(heads.heads, about, heads.characters)
+    told = _Told(read_corrections(folder), versions, seed, wishes)
+    answering = versions.current()
+    recognizer = recognizer.with_heads(answering)
+    if data is not None and (trouble := adapting_trouble(recognizer.checkpoint, data)):
+        raise RetrainError(trouble)
+    bank = read_bank(recognizer.checkpoint)
+    start = answering or built_in_heads(recognizer.checkpoint)
+    vehicles = yield from _vehicles(told, recognizer, bank, start)
+    before = Measured(start, bank.holdout, vehicles.aside)
+    checkpoint, settings = start.checkpoint, {**vehicles.settings, "seed": seed}
+    with TemporaryDirectory(prefix="adapted-") as room:
+        if data is not None:
+            if not vehicles.settings:
+                raise RetrainError("Nobody has named vehicles to learn from, so the backbone stays as it is.")
+            try:
+                adapted = yield from adapted_to(told.corrections, recognizer, vehicles.heads, data, Path(room), seed)
+            except ImageError as error:
+                raise RetrainError(f"A picture in {data} cannot be used: {error}") from error
+            bank, checkpoint = adapted.bank, adapted.recognizer.checkpoint.folder
+            before = replace(before, holdout=adapted.holdout_before)
+            # Not from the heads that taught the backbone: they know the corrections by which a setting is chosen.
+            vehicles = yield from _vehicles(told, adapted.recognizer, bank, start, "relearning")
+            settings |= {**vehicles.settings, "backbone": adapted.settings}
+        plates = yield from _plates(told, recognizer, start)
+        bad = (*vehicles.bad, *plates.bad)
+        if not vehicles.settings and not plates.settings:
+            raise RetrainError(f"None of the corrections can be learnt from: {bad[0]}")
+        yield Step("comparing", 0, 1)
+        heads = Heads(vehicles.heads.version, vehicles.heads.heads, plates.characters, checkpoint)
+        after = Measured(heads, bank.holdout, vehicles.aside)
+        comparison = compare(before, after, vehicles.shown, plates.compared)
+        settings |= plates.settings
+        about = About(start.version, told.corrections.data, settings, comparison.to_dict(), person)
+        version = versions.add(heads.heads, about, heads.characters, checkpoint)
     yield Step("comparing", 1, 1, version=version, comparison=comparison, bad=bad)
+
+
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """What every fit of one retraining has in common."""
+
+    corrections: Corrections
+    versions: Versions
+    seed: int
+    wishes: Wishes | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,22 +115,17 @@ class _Vehicles:
 
 
 def _vehicles(
-    recognizer: Recognizer,
-    versions: Versions,
-    corrections: Corrections,
-    bank: Bank,
-    start: Heads,
-    seed: int,
-    wishes: Wishes | None,
+    told: _Told, recognizer: Recognizer, bank: Bank, start: Heads, learning: Stage = "learning"
 ) -> Generator[Step, None, _Vehicles]:
-    """Fit the heads of type, make and model, unless nobody said anything of vehicles."""
+    """Fit the heads of type, make and model, unless nobody said anything of vehicles; `learning` names that stage."""
+    corrections = told.corrections
     if not corrections.rows:
         return _Vehicles(start, bank.holdout.where(np.zeros(len(bank.holdout), bool)), (), {}, ())
     # Brings torch, which only a fit needs.
     from vehicle_demo.retraining.fit import Taught, fit
     from vehicle_demo.retraining.threads import one_thread
 
-    for seen in described(recognizer, corrections, Cache.beside(versions.folder, recognizer.checkpoint)):
+    for seen in described(recognizer, corrections, Cache.beside(told.versions.folder, recognizer.checkpoint)):
         yield Step("looking", seen.done, seen.total)
     if seen.examples is None or not seen.kept:
         raise RetrainError(f"None of the {seen.total} corrections can be used: {seen.bad[0]}")
@@ -132,8 +136,8 @@ def _vehicles(
     if not len(taught.examples) and corrections.plates:
         return _Vehicles(start, aside, shown, {}, (*seen.bad, f"{len(parts)} vehicles: all of them were kept aside"))
     with one_thread():
-        for learnt in fit(start, bank.replay, taught, choosing, seed, wishes):
-            yield Step("learning", learnt.done, learnt.total, learnt.loss, learnt.accuracy)
+        for learnt in fit(start, bank.replay, taught, choosing, told.seed, told.wishes):
+            yield Step(learning, learnt.done, learnt.total, learnt.loss, learnt.accuracy)
     assert learnt.fitted is not None
     return _Vehicles(
         calibrated(learnt.fitted.heads, bank.holdout),
@@ -157,15 +161,9 @@ class _Plates:
     bad: tuple[str, ...]
 
 
-def _plates(
-    recognizer: Recognizer,
-    versions: Versions,
-    corrections: Corrections,
-    start: Heads,
-    seed: int,
-    wishes: Wishes | None,
-) -> Generator[Step, None, _Plates]:
+def _plates(told: _Told, recognizer: Recognizer, start: Heads) -> Generator[Step, None, _Plates]:
     """Fit the reader's last layer, unless nobody read a plate, or the checkpoint lacks what that needs."""
+    corrections = told.corrections
     if not corrections.plates:
         return _Plates(start.characters, None, {}, ())
     try:
@@ -174,7 +172,7 @@ def _plates(
         return _Plates(start.characters, None, {}, (f"{len(corrections.plates)} plates: {error}",))
     from vehicle_demo.retraining.characters import fit_characters
 
-    cache = Cache.of_reader(versions.folder, recognizer.checkpoint)
+    cache = Cache.of_reader(told.versions.folder, recognizer.checkpoint)
     yield Step("looking", 0, len(corrections.plates))
     kept, examples, bad = described_plates(recognizer, corrections.folder, cache)
     parts = np.array([plate.part for plate in kept])
@@ -182,7 +180,7 @@ def _plates(
         return _Plates(start.characters, None, {}, (*bad, f"{len(kept)} plates: all of them were kept aside"))
     before = start.characters or bank.characters
     taught, choosing, aside = (examples.where(parts == part) for part in ("train", "validation", "test"))
-    for learnt in fit_characters(before, bank.replay, taught, choosing, seed, wishes):
+    for learnt in fit_characters(before, bank.replay, taught, choosing, told.seed, told.wishes):
         yield Step("reading", learnt.done, learnt.total, learnt.loss, learnt.accuracy)
     assert learnt.fitted is not None
     shown = [plate for plate in kept if plate.part == "test"]

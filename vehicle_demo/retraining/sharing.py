@@ -49,11 +49,14 @@ def _card(versions: Versions, name: str) -> str:
     version = versions.about(name)
     labels = ", ".join(f"{len(names)} {task}s" for task, names in version.labels.items())
     reader = ", and the last layer of its plate reader" if version.reader else ""
+    graph = {"": "", name: " It has a graph of its own, in `checkpoint`: the backbone was adapted to corrections."}.get(
+        version.backbone, f" They read the graph of `{version.backbone}`: that version must be there too."
+    )
     return (
         "---\ntags: [vehicledino-studio]\n---\n"
         f"# Heads {name} of {version.checkpoint}\n\n"
         f"Linear heads ({labels}) for the features of {version.checkpoint}{reader}, fitted from "
-        f"{version.about.parent} by {version.about.person} on {version.at[:10]}.\n\n"
+        f"{version.about.parent} by {version.about.person} on {version.at[:10]}.{graph}\n\n"
         f"{version.about.figures.get('verdict', '')}\n\n"
         f"Put the folder `{name}` into `VEHICLE_DEMO_HOME/heads/{versions.folder.name}` and promote it in the Retrain "
         f"tab. SHA-256 of the heads: `{version.sha256}`.\n"

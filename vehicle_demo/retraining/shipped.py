@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from vehicle_demo.models.files import WEIGHTS_FILE
 from vehicle_demo.recognition.checkpoint import Checkpoint, CheckpointError
 from vehicle_demo.recognition.heads import TENSORS, Head, Heads
 from vehicle_demo.retraining.versions import BUILT_IN
 
 BANK_FILE = "replay.safetensors"
-WEIGHTS_FILE = "weights.safetensors"
 _PARTS = ("replay", "holdout")
 
 
@@ -43,8 +43,7 @@ class Examples:
 
     def numbers(self, task: str, names: tuple[str, ...]) -> np.ndarray:
         """(N,) int64: the place of each true name among `names`, -1 where it is not there or nobody said."""
-        places = {name: place for place, name in enumerate(names)}
-        return np.array([places.get(name, -1) for name in self.truth[task].tolist()], np.int64)
+        return numbers_of(self.truth[task], names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +52,12 @@ class Bank:
 
     replay: Examples
     holdout: Examples
+
+
+def numbers_of(truth: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """(N,) int64: the place of each true name (N,) among `names`, -1 where it is not there or nobody said."""
+    places = {name: place for place, name in enumerate(names)}
+    return np.array([places.get(name, -1) for name in truth.tolist()], np.int64)
 
 
 def write_bank(path: Path, checkpoint: Checkpoint, bank: Bank) -> None:

@@ -1,5 +1,7 @@
 """Versions of a checkpoint's heads: a folder each, never changed once written, and one small file: who answers.
 
+Where the backbone was adapted, the folder has another in it: a checkpoint with the graph that the heads read.
+
 `promoted.json` is replaced in one step, so that any process sees the old state or the new one; what it names is read
 and verified before it answers.
 """
@@ -30,6 +32,7 @@ from vehicle_demo.retraining.heads_file import packed, unpacked
 BUILT_IN: Final = "built-in"
 HEADS_FILE: Final = "heads.safetensors"
 ABOUT_FILE: Final = "version.json"
+_GRAPH_FOLDER = "checkpoint"
 _POINTER = "promoted.json"
 _FORMAT = 2
 _PART = ".part-"
@@ -60,6 +63,8 @@ class Version:
     """A version as its folder describes it. `at` is UTC, ISO 8601; `features` the length of what its heads read.
 
     `reader` is the digest of the plate reader that a last layer in it was fitted for, empty where there is none.
+    `backbone` is the version in whose folder the graph is that its heads read (it may be itself), empty for the
+    checkpoint's own; `files` are the digests of a graph's files that are in its own folder.
     """
 
     name: str
@@ -70,6 +75,8 @@ class Version:
     at: str
     about: About
     reader: str = ""
+    backbone: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,7 @@ class Versions:
     _heads: Heads | None = None
     _trouble: str = ""
     _lock: Lock = field(default_factory=Lock)
-    _whole: set[tuple[str, tuple[int, ...]]] = field(default_factory=set)
+    _whole: set[tuple[str, tuple[tuple[int, ...], ...]]] = field(default_factory=set)
 
     def current(self) -> Heads | None:
         """The heads that answer now, None for the graph's own; a look at one file's date where nothing has changed.
@@ -139,11 +146,19 @@ class Versions:
         self.current()
         return self._trouble
 
-    def add(self, heads: Mapping[str, Head], about: About, characters: Head | None = None) -> Version:
+    def add(
+        self,
+        heads: Mapping[str, Head],
+        about: About,
+        characters: Head | None = None,
+        checkpoint: Path | None = None,
+    ) -> Version:
         """Write a new version, whole or not at all, and return it; nobody answers by it until it is promoted.
 
         Args:
             characters: the plate reader's last layer; without one its own answers.
+            checkpoint: the folder of the graph that the heads read, as in `Heads`; it is copied unless it is in a
+                version's folder already.
 
         Raises:
             VersionError: it could not be written; nothing was.
@@ -154,8 +169,11 @@ class Versions:
             for left in self.folder.glob(f"{_PART}*"):  # by a process that was killed: we alone write now
                 shutil.rmtree(left, ignore_errors=True)
             number = 1 + max((int(path.name[1:].split("-")[0]) for path in self._folders()), default=0)
+            name = f"v{number}-{sha256[:6]}"
+            owner = self._owner(checkpoint) if checkpoint else ""
+            copied = sorted(checkpoint.iterdir()) if checkpoint and not owner else []
             version = Version(
-                f"v{number}-{sha256[:6]}",
+                name,
                 self.checkpoint,
                 heads["type"].features,
                 {task: heads[task].names for task in TENSORS},
@@ -163,10 +181,15 @@ class Versions:
                 _now(),
                 about,
                 self.reader if characters else "",
+                owner or (name if copied else ""),
+                {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in copied},
             )
             beside = Path(tempfile.mkdtemp(dir=self.folder, prefix=_PART))
             try:
                 _write(beside / HEADS_FILE, content)
+                for path in copied:
+                    (beside / _GRAPH_FOLDER).mkdir(exist_ok=True)
+                    _write(beside / _GRAPH_FOLDER / path.name, path.read_bytes())
                 _write(beside / ABOUT_FILE, _json({"format": _FORMAT, **asdict(version)}))
                 beside.rename(self.folder / version.name)
                 _settle(self.folder)
@@ -193,6 +216,8 @@ class Versions:
             values["about"] = About(**values["about"])
             values["labels"] = {task: tuple(values["labels"][task]) for task in TENSORS}
             version = Version(**values)
+            if any(Path(file).name != file for file in version.files):
+                raise ValueError("a file of its graph is outside of its folder")
         except FileNotFoundError as error:
             raise VersionError(f"There are no heads {name} here. Choose one of: {self._offered()}.") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -210,45 +235,86 @@ class Versions:
         return version
 
     def verified(self, name: str) -> Version:
-        """The description of a version whose heads are whole; a file that has not changed is read once.
+        """The description of a version that is whole; files that have not changed are read once.
 
         Raises:
             VersionError: as `load` does.
         """
         version = self.about(name)
-        whole = (version.sha256, _stamp(self._path(name) / HEADS_FILE))
+        paths = [self._path(name) / HEADS_FILE]
+        if owner := self._with_graph(version):
+            paths += (self._path(owner.name) / _GRAPH_FOLDER / file for file in owner.files)
+        whole = (version.sha256, tuple(map(_stamp, paths)))
         if whole not in self._whole:
             self._content(version)
+            self._graph_folder(version)
             self._whole.add(whole)
         return version
 
     def files(self, name: str) -> dict[str, bytes]:
-        """A version's files by name, whole. Raises VersionError as `load` does."""
-        content = self._content(self.about(name))
-        return {HEADS_FILE: content, ABOUT_FILE: (self._path(name) / ABOUT_FILE).read_bytes()}
+        """A version's files by their paths in its folder, whole. Raises VersionError as `load` does."""
+        version = self.about(name)
+        graph = {
+            f"{_GRAPH_FOLDER}/{file}": self._checked(version, f"{_GRAPH_FOLDER}/{file}", digest)
+            for file, digest in version.files.items()
+        }
+        return {HEADS_FILE: self._content(version), ABOUT_FILE: (self._path(name) / ABOUT_FILE).read_bytes(), **graph}
 
     def load(self, name: str) -> Heads:
-        """The heads of a version, verified by their checksum. Raises VersionError as `about` does."""
+        """The heads of a version, with the graph that they read, all verified by checksums.
+
+        Raises:
+            VersionError: as `about` does, or a file of the version, or of the graph, is missing or damaged.
+        """
         from safetensors import SafetensorError
 
         version = self.about(name)
         try:
-            return unpacked(self._content(version), name, version.labels)
+            heads = unpacked(self._content(version), name, version.labels)
         except (KeyError, SafetensorError, CheckpointError) as error:
             raise VersionError(f"The heads {name} cannot be read ({error}). Promote another version.") from error
+        return replace(heads, checkpoint=self._graph_folder(version))
 
     def _content(self, version: Version) -> bytes:
         """The file of a version's heads, whole. Raises VersionError."""
-        path = self._path(version.name) / HEADS_FILE
+        return self._checked(version, HEADS_FILE, version.sha256)
+
+    def _checked(self, version: Version, file: str, sha256: str) -> bytes:
+        """A file in a version's folder, whole. Raises VersionError."""
+        path = self._path(version.name) / file
         try:
             content = path.read_bytes()
         except OSError as error:
             raise VersionError(
-                f"The heads {version.name} cannot be read ({error.strerror}). Promote another version."
+                f"The heads {version.name} cannot be read ({file}: {error.strerror}). Promote another version."
             ) from error
-        if hashlib.sha256(content).hexdigest() != version.sha256:
+        if hashlib.sha256(content).hexdigest() != sha256:
             raise VersionError(f"The file {path} is damaged: its checksum has changed. Promote another version.")
         return content
+
+    def _graph_folder(self, version: Version) -> Path | None:
+        """The folder of the graph that a version's heads read, whole; None for the checkpoint's own."""
+        owner = self._with_graph(version)
+        if owner is None:
+            return None
+        for file, digest in owner.files.items():
+            self._checked(owner, f"{_GRAPH_FOLDER}/{file}", digest)
+        return self._path(owner.name) / _GRAPH_FOLDER
+
+    def _with_graph(self, version: Version) -> Version | None:
+        """The version in whose folder the graph is that a version's heads read. Raises VersionError without it."""
+        if version.backbone in ("", version.name):
+            return version if version.backbone else None
+        try:
+            return self.about(version.backbone)
+        except VersionError as error:
+            raise VersionError(
+                f"The heads {version.name} read the graph of {version.backbone}, which cannot be used: {error}"
+            ) from error
+
+    def _owner(self, checkpoint: Path) -> str:
+        """The version in whose folder a graph's folder is; empty where it is elsewhere."""
+        return checkpoint.parent.name if checkpoint.parent.parent == self.folder else ""
 
     def state(self) -> State:
         """Who answers, as the folder says now. Raises VersionError when that file is damaged."""

@@ -30,6 +30,7 @@ def main() -> None:
     for name in ("--checkpoint", "--corrections", "--home", "--person"):
         parser.add_argument(name, required=True)
     parser.add_argument("--wishes", default="{}", help="JSON: parts of the setting that a person has decided on")
+    parser.add_argument("--data", type=Path, help="the training's pictures: the backbone is adapted too")
     args = parser.parse_args()
     wishes = Wishes(**json.loads(args.wishes))
     os.nice(_NICE)
@@ -38,7 +39,8 @@ def main() -> None:
         versions = versions_of(Path(args.home), recognizer)
         versions.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(versions.folder / _LOCK, blocking=False):
-            for step in retrain(recognizer, versions, Path(args.corrections), args.person, wishes=wishes):
+            steps = retrain(recognizer, versions, Path(args.corrections), args.person, wishes=wishes, data=args.data)
+            for step in steps:
                 _say(stage=step.stage, done=step.done, total=step.total, loss=step.loss, accuracy=step.accuracy)
             assert step.version is not None
             _say(version=step.version.name, bad=step.bad)

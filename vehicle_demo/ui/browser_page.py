@@ -16,7 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from vehicle_demo.recognition import Recognizer, boxes, corners, graph, images, plate_graph, plates, rectify, results
+from vehicle_demo.recognition import (
+    Recognizer,
+    boxes,
+    corners,
+    graph,
+    images,
+    plate_graph,
+    plates,
+    reader,
+    rectify,
+    results,
+)
 from vehicle_demo.recognition.heads import TENSORS, UNTOLD, Heads, features_of
 from vehicle_demo.ui import exports
 from vehicle_demo.ui.theme import CATEGORY_COLOURS, OTHER_COLOUR, theme
@@ -128,7 +139,12 @@ def _settings(answering: Recognizer) -> dict[str, Any]:
         "ranked": results.RANKED,
         "crop_steps": boxes.CROP_STEPS,
         "plate_steps": boxes.PLATE_STEPS,
-        "heads": {"tensors": dict(TENSORS), "features": features_of(answering.graph.outputs), "untold": UNTOLD},
+        "heads": {
+            "tensors": dict(TENSORS),
+            "features": features_of(answering.graph.outputs),
+            "characters": reader.FEATURES,
+            "untold": UNTOLD,
+        },
     }
 
 
@@ -136,7 +152,8 @@ def _heads_file(heads: Heads) -> bytes:
     from safetensors.numpy import save
 
     parts = ("weight", "bias", "of_model")
-    tensors = {f"{task}.{part}": getattr(head, part) for task, head in heads.items() for part in parts}
+    layers = {**heads.heads, **({"characters": heads.characters} if heads.characters else {})}
+    tensors = {f"{name}.{part}": getattr(layer, part) for name, layer in layers.items() for part in parts}
     return save({n: np.ascontiguousarray(values, np.float32) for n, values in tensors.items() if values is not None})
 
 

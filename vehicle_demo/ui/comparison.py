@@ -17,12 +17,21 @@ _STAGES = {
     "exporting": "Gathering the corrections",
     "looking": "Looking at the vehicles",
     "learning": "Fitting the heads",
+    "adapting": "Adapting the backbone",
+    "writing": "Writing the new graph",
+    "replaying": "Looking at the training\u2019s pictures",
+    "relearning": "Fitting the heads to the new graph",
     "reading": "Fitting the plate reader\u2019s last layer",
     "comparing": "Comparing old and new",
 }
 _PARTS = {"train": "to learn from", "validation": "to choose settings", "test": "to compare by"}
 # By stage with a curve what learns, and what its share of right answers is of.
-_CURVES = {"learning": ("heads", "models right"), "reading": ("plate reader", "plates read")}
+_CURVES = {
+    "learning": ("heads", "models right"),
+    "adapting": ("backbone", ""),
+    "relearning": ("heads on the new graph", "models right"),
+    "reading": ("plate reader", "plates read"),
+}
 _WIDTH, _HEIGHT = 320, 120
 
 
@@ -151,11 +160,12 @@ def _row(version: Version | str, state: State, shared: str) -> str:
         actions["promote"] = "Promote"
     choices = "".join(button(action, name, state.answering, escape(label)) for action, label in actions.items())
     figures = _figures(about.figures)
+    graph = {"": "", name: "a graph of its own"}.get(version.backbone, f"the graph of {version.backbone}")
     when = f"{version.at[:16].replace('T', ' ')} UTC"
     return (
         f"<li{' class=vd-answers' if name == state.answering else ''}><p><strong>{escape(name)}</strong>"
         f'{marks(name, state)} <span class="vd-quiet">{escape(when)}, {escape(about.person)}, '
-        f"from {escape(about.parent)}</span></p><p>{figures}</p>"
+        f"from {escape(about.parent)}{f', {escape(graph)}' if graph else ''}</span></p><p>{figures}</p>"
         f'<div class="vd-actions">{choices}</div></li>'
     )
 

@@ -1,6 +1,7 @@
 """What is done in the background: the review queue follows the heads, and vehicles are looked at for the next fit.
 
-When other heads answer, what waits in the queue is predicted again.
+When other heads answer, what waits in the queue is predicted again. When they read another graph, the sample gallery is
+filled by that one too.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _AFTER_TROUBLE_S = 60.0
 def start(services: Services, ends: Event | None = None) -> Thread:
     """Rescore the queue now and whenever other heads answer, whoever promotes them, until `ends` is set.
 
-    In between look at what was corrected.
+    In between look at what was corrected. The sample gallery is filled at once.
     """
     thread = Thread(target=_follow, args=(services, ends or Event()), daemon=True, name="rescoring")
     thread.start()
@@ -108,11 +109,15 @@ def count_waiting(services: Services) -> tuple[int, int]:
 
 
 def _follow(services: Services, ends: Event) -> None:
-    done, known = "", 0
+    done, known, graph = "", 0, None
     while not ends.is_set():
         wait = _LOOKS_S
         try:
-            version = _answering(services)
+            recognizer = services.recognizer()
+            if recognizer.graph.path != graph:
+                services.galleries.fill_sample(recognizer)
+                graph, known = recognizer.graph.path, 0
+            version = recognizer.checkpoint.heads_version
             if version != done and rescore(services):
                 done = version
             known = look_ahead(services, known)

@@ -18,6 +18,7 @@ from vehicle_demo.annotation.remote import RemoteError
 from vehicle_demo.annotation.store import StoreError
 from vehicle_demo.recognition import Box, CheckpointError, ImageError, open_image
 from vehicle_demo.recognition.heads import TENSORS
+from vehicle_demo.retraining.backbone import adapting_trouble
 from vehicle_demo.retraining.compare import Comparison, Turned
 from vehicle_demo.retraining.corrections import read_corrections
 from vehicle_demo.retraining.job import Order
@@ -66,12 +67,16 @@ class _Look(_Sent):
 
 
 class _Do(_Sent):
-    """What a person decides; `seen` is the version that answered when the page was drawn."""
+    """What a person decides; `seen` is the version that answered when the page was drawn.
+
+    `adapt` asks that the backbone be adapted too.
+    """
 
     action: Literal["start", "cancel", "promote", "discard", "roll back", "pin", "unpin", "push", "leave"]
     version: _Name = ""
     seen: _Name = ""
     wishes: dict[Literal["rate", "corrections", "decay"], float] = {}
+    adapt: bool = False
 
 
 def build(services: Services) -> gr.Tab:
@@ -150,8 +155,11 @@ class _Desk:
         versions, jobs = self.services.versions(), self.services.jobs
         name, seen = asked.version, asked.seen
         if asked.action == "start":
+            if asked.adapt and (trouble := self._adapting_trouble()):
+                raise RetrainError(trouble)
             source = self.services.choices[self.services.default_choice].source
-            jobs.start(Order(source, self.services.corrections, person, Wishes(**asked.wishes)))
+            data = self.services.training if asked.adapt else None
+            jobs.start(Order(source, self.services.corrections, person, Wishes(**asked.wishes), data))
             return ""
         if asked.action == "leave":
             jobs.leave(person)
@@ -215,7 +223,11 @@ class _Desk:
             "busy": running,
             "can_start": self._ready is not None and not own,
             "start": "Wait in line" if running and not own else "Retrain",
+            "cannot_adapt": self._adapting_trouble(),
         }
+
+    def _adapting_trouble(self) -> str:
+        return adapting_trouble(self.services.recognizer().checkpoint, self.services.training)
 
     def _picture(self, turned: Turned) -> str:
         """A vehicle from the label store; empty where its picture is not there."""
@@ -284,7 +296,10 @@ _PAGE = (
     '<details class="vd-wishes"><summary>Advanced</summary><p class="vd-quiet">What is left empty is chosen: several '
     "settings are fitted side by side, and the best on corrections kept aside is taken. Of ten pictures one is kept "
     f"aside for that and one to compare by; which follows from the picture. It holds for vehicles and plates.</p>"
-    f"{''.join(map(_wish, LIMITS))}</details>"
+    f"{''.join(map(_wish, LIMITS))}"
+    '<label class="vd-adapt"><input type="checkbox" data-adapt disabled>Adapt the backbone too<small>by LoRA, beside '
+    "pictures of the training: it takes minutes, and the version has a graph of its own, by which galleries are to be "
+    'filled again</small></label><p class="vd-quiet" data-cannot-adapt></p></details>'
     '<div data-part="ready"><p class="vd-quiet">Counting the corrections.</p></div></section>'
     '<section aria-labelledby="vd-retrain-2"><h3 id="vd-retrain-2">The run</h3><div data-part="run"></div></section>'
     '<section aria-labelledby="vd-retrain-3"><h3 id="vd-retrain-3">The verdict</h3><div data-part="verdict"></div>'

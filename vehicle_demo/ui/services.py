@@ -46,7 +46,8 @@ class _Loaded:
 class Services:
     """Built once at start. `choices` by the name shown in the menu; the first one is the default.
 
-    `shared` is where versions of the heads are pushed to, if anywhere.
+    `shared` is where versions of the heads are pushed to, if anywhere, `training` the folder of the pictures that the
+    checkpoint was trained on, where backbones may be adapted.
     """
 
     choices: Mapping[str, Choice]
@@ -56,6 +57,7 @@ class Services:
     home: Path
     jobs: Jobs
     shared: Remote | None = None
+    training: Path | None = None
     _loaded: dict[str, _Loaded] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -116,7 +118,7 @@ def find_services(
 
     `home` is where galleries and labels are kept, by default `home.home()`; VEHICLE_DEMO_DATABASE_URL names another
     database for the labels, VEHICLE_DEMO_DATASET a place far away to keep them in too,
-    VEHICLE_DEMO_MODEL one to push versions of the heads to.
+    VEHICLE_DEMO_MODEL one to push versions of the heads to, VEHICLE_DEMO_DATA the folder of the training's pictures.
 
     Raises:
         CheckpointError: there is none at all.
@@ -145,4 +147,7 @@ def find_services(
     examples = tuple(sorted((samples / "photos").glob("*.jpg")))
     model = os.environ.get("VEHICLE_DEMO_MODEL", "")
     shared = remote_named(model, HEADS) if model else None
-    return Services(choices, examples, galleries, labels, home, Jobs(home), shared)
+    training = os.environ.get("VEHICLE_DEMO_DATA", "")
+    return Services(
+        choices, examples, galleries, labels, home, Jobs(home), shared, Path(training).resolve() if training else None
+    )

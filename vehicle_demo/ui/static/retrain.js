@@ -23,6 +23,8 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       marks = told.marks;
       of('[data-retrain=start]').disabled = !told.can_start;
       of('[data-retrain=start]').textContent = told.start;
+      of('[data-adapt]').disabled = Boolean(told.cannot_adapt);
+      of('[data-cannot-adapt]').textContent = told.cannot_adapt;
       of('.vd-retrain-trouble').hidden = !told.trouble;
       of('.vd-retrain-trouble').textContent = told.trouble;
       document.querySelectorAll('[data-heads]').forEach((place) => { place.textContent = told.heads; });
@@ -74,7 +76,8 @@ window.vehicleDemo = Object.assign(window.vehicleDemo ?? {}, (() => {
       const {retrain: action, version = '', seen: answered = ''} = button.dataset;
       const wished = [...root.querySelectorAll('[data-wish]')].filter((one) => one.value !== '');
       const wishes = Object.fromEntries(wished.map((one) => [one.dataset.wish, Number(one.value)]));
-      ask('retrain_do', {action, version, seen: answered, ...(action === 'start' && {wishes})}).then(() => { if (action !== 'start') button.disabled = false; });
+      const adapt = of('[data-adapt]').checked;
+      ask('retrain_do', {action, version, seen: answered, ...(action === 'start' && {wishes, adapt})}).then(() => { if (action !== 'start') button.disabled = false; });
     });
     new IntersectionObserver(() => {
       const visible = root.checkVisibility();

@@ -73,8 +73,13 @@ export class Unified extends Graph {
   }
 }
 
-/** A small graph for plates: RGBA pixels of its `size` in, one array out. */
+/** A small graph for plates: RGBA pixels of its `size` in, one array out: its own, or by another `last` layer. */
 export class PlateGraph extends Graph {
+  constructor(runtime, session, atOnce, last) {
+    super(runtime, session, atOnce);
+    this.last = last;
+  }
+
   get size() {
     return [this.input.shape[2], this.input.shape[1]];
   }
@@ -91,35 +96,52 @@ export class PlateGraph extends Graph {
 
   async answers(pictures) {
     const rows = await this.run(pictures);
-    return rows.map((row) => row[this.outputs[0]].data);
+    return rows.map((row) => (this.last ? this.last.layer.answers(row[this.last.features].data) : row[this.outputs[0]].data));
   }
 }
 
-/** Linear layers on the graph's features that somebody promoted in the app, from a safetensors file. */
+/** A linear layer; its `weight` has a row for each answer. */
+class Layer {
+  constructor(weight, bias) {
+    Object.assign(this, {weight, bias});
+  }
+
+  /** Features of one thing, or of several one after the other -> its answers, or theirs likewise. */
+  answers(features) {
+    const {weight, bias} = this, answers = bias.length, length = weight.length / answers;
+    return Float32Array.from({length: (features.length / length) * answers}, (_, place) => {
+      const answer = place % answers, first = Math.floor(place / answers) * length;
+      let sum = bias[answer];
+      for (let at = 0; at < length; at += 1) sum += features[first + at] * weight[answer * length + at];
+      return sum;
+    });
+  }
+}
+
+/** Linear layers on the graphs' features that somebody promoted in the app, from a safetensors file. */
 export class Heads {
-  constructor(buffer, {tensors, features, untold}) {
+  constructor(buffer, {tensors, features, characters, untold}) {
     const length = Number(new DataView(buffer).getBigUint64(0, true));
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
     const part = (name) => {
       const [start, end] = header[name].data_offsets;
       return new Float32Array(buffer.slice(8 + length + start, 8 + length + end));
     };
+    const layer = (name) => new Layer(part(`${name}.weight`), part(`${name}.bias`));
     Object.assign(this, {features, untold});
     this.layers = Object.entries(tensors).map(([task, tensor]) => ({
       task,
       tensor,
-      weight: part(`${task}.weight`),
-      bias: part(`${task}.bias`),
+      layer: layer(task),
       ofModel: `${task}.of_model` in header ? part(`${task}.of_model`) : null,
     }));
+    /** The plate reader's last layer and which of its outputs that reads, where plates were taught. */
+    this.characters = 'characters.weight' in header ? {features: characters, layer: layer('characters')} : null;
   }
 
   applied(row) {
     const features = row[this.features].data;
-    const own = Object.fromEntries(this.layers.map(({task, weight, bias}) => [
-      task,
-      bias.map((start, answer) => features.reduce((sum, value, place) => sum + value * weight[answer * features.length + place], start)),
-    ]));
+    const own = Object.fromEntries(this.layers.map(({task, layer}) => [task, layer.answers(features)]));
     const models = softmax(own.model, 1);
     const logits = this.layers.map(({task, tensor, ofModel}) => [tensor, {
       dims: [1, own[task].length],

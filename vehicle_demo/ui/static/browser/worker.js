@@ -56,11 +56,11 @@ async function firstThatLoads(names) {
 }
 
 async function load(name) {
-  const {graphs, heads, reader, corners, runtime} = manifest;
+  const {graphs, runtime} = manifest;
   const onGpu = name !== 'wasm';
   // Integers make WASM faster; WebGPU computes in float.
   const graph = graphs[onGpu ? 'fp32' : 'int8'] ?? Object.values(graphs)[0];
-  const needed = {...runtime[name], graph, reader, corners, heads};
+  const needed = {...runtime[name], graph, reader: manifest.reader, corners: manifest.corners, heads: manifest.heads};
   const files = await downloaded(needed);
   const ort = await import(URL.createObjectURL(new Blob([files.module], {type: 'text/javascript'})));
   const threads = self.crossOriginIsolated ? Math.min(MOST_THREADS, self.navigator.hardwareConcurrency) : 1;
@@ -68,11 +68,11 @@ async function load(name) {
   ort.env.logLevel = 'error';
   const session = (bytes, providers) => ort.InferenceSession.create(bytes, {executionProviders: providers, ...CALM});
   const {checkpoint, settings} = manifest;
-  const unified = new Unified(
-    ort, await session(files.graph, onGpu ? ['webgpu'] : ['wasm']), settings, files.heads ? new Heads(files.heads, settings.heads) : null,
-  );
-  const small = async (bytes) => (bytes ? new PlateGraph(ort, await session(bytes, ['wasm']), settings.plates_at_once) : null);
-  const found = new Recognizer(checkpoint, settings, unified, await small(files.reader), await small(files.corners));
+  const taught = files.heads ? new Heads(files.heads, settings.heads) : null;
+  const unified = new Unified(ort, await session(files.graph, onGpu ? ['webgpu'] : ['wasm']), settings, taught);
+  const small = async (bytes, last) => (bytes ? new PlateGraph(ort, await session(bytes, ['wasm']), settings.plates_at_once, last) : null);
+  const reader = await small(files.reader, taught && taught.characters);
+  const found = new Recognizer(checkpoint, settings, unified, reader, await small(files.corners, null));
   return {recognizer: found, about: {backend: onGpu ? 'WebGPU' : 'WASM', threads, graph: graph.name}};
 }
 
