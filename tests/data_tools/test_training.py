@@ -420,5 +420,5 @@ def test_configs_refuse_what_they_do_not_know(tmp_path: Path) -> None:
         load_config("giant")
     path = tmp_path / "mine.toml"
     path.write_text('preset = "nano"\nseed = 0\nsteps = 3\n')
-    with pytest.raises(ValueError, match="Unknown training settings in TrainingConfig: steps"):
+    with pytest.raises(ValueError, match="Unknown settings in TrainingConfig: steps"):
         load_config(str(path))

@@ -80,5 +80,6 @@ def add_ibn_a(resnet: Any) -> None:
                 values = getattr(plain, name)
                 getattr(ibn.instance, name).copy_(values[: ibn.instanced])
                 getattr(ibn.batch, name).copy_(values[ibn.instanced :])
-        ibn.batch.running_mean, ibn.batch.running_var = plain.running_mean[ibn.instanced :], plain.running_var[ibn.instanced :]
+        for name in ("running_mean", "running_var"):
+            setattr(ibn.batch, name, getattr(plain, name)[ibn.instanced :])
         block.bn1 = ibn

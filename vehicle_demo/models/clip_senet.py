@@ -62,7 +62,7 @@ class ClipSenet(Embedder):
     """Both encoders on the same picture, fused; what AFEM makes of the semantic vector is added."""
 
     def __init__(self, config: ClipSenetConfig, pretrained: bool = False) -> None:
-        super().__init__(config)
+        super().__init__(config, config.fused)
         self.appearance = Trunk(config.backbone, config.image_size, pretrained, config.options)
         add_ibn_a(self.appearance.model)
         self.semantic: Trunk | None = None

@@ -30,7 +30,7 @@ class Clvr(Embedder):
     """Trunk and dense layer; the softmax over models that teaches them serves training alone."""
 
     def __init__(self, config: ClvrConfig, pretrained: bool = False) -> None:
-        super().__init__(config)
+        super().__init__(config, config.dense)
         self.trunk = Trunk(config.backbone, config.image_size, pretrained, config.options)
         self.dense = nn.Sequential(nn.Linear(self.trunk.width, config.dense), nn.ReLU())
 

@@ -25,9 +25,11 @@ class Embedder(nn.Module):
     one output is the contract's `reid_embeds`.
     """
 
-    def __init__(self, config: EmbedderConfig) -> None:
+    def __init__(self, config: EmbedderConfig, width: int) -> None:
+        """`width`: D, the length of the vectors."""
         super().__init__()
         self.config = config
+        self.width = width
 
     def embed(self, images: Tensor) -> Tensor:
         """images (N, 3, S, S) float32, ImageNet-normalised -> (N, D) float32 with unit L2 norm."""

@@ -38,5 +38,4 @@ def build_system(name: str, settings: Mapping[str, Any], pretrained: bool = Fals
     if name not in SYSTEMS:
         raise ValueError(f"There is no system {name}. Choose one of: {', '.join(SYSTEMS)}.")
     system = SYSTEMS[name]
-    # The base class is built from any config, each network from its own.
-    return system.network(settings_from(system.config, settings), pretrained)  # type: ignore[call-arg]
+    return system.network(settings_from(system.config, settings), pretrained)

@@ -37,7 +37,7 @@ class VeriCar(Embedder):
     """Trunk, projection, unit length. Names come from neighbours, so new ones are learnt by adding embeddings."""
 
     def __init__(self, config: VeriCarConfig, pretrained: bool = False) -> None:
-        super().__init__(config)
+        super().__init__(config, config.embedding)
         self.trunk = Trunk(config.backbone, config.image_size, pretrained, config.options)
         layers: list[nn.Module] = []
         width = self.trunk.width
