@@ -8,7 +8,7 @@ import sys
 
 COMMANDS = (
     "render", "draw_plates", "train", "train_system", "train_reader", "train_corners", "export", "calibrate",
-    "evaluate", "card", "index", "measure_gallery", "replay_bank", "plate_bank", "retrain", "benchmark",
+    "evaluate", "compare", "card", "index", "measure_gallery", "replay_bank", "plate_bank", "retrain", "benchmark",
     "benchmark_gallery", "load_test", "benchmark_browser", "review", "users",
 )  # fmt: skip
 

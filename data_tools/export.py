@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
+    from vehicle_demo.models.embedder import Embedder
     from vehicle_demo.models.vehicledino import VehicleDINO
 
 # ONNX Runtime Web runs this opset with WASM and WebGPU alike; GridSample needs 16 at least.
@@ -59,9 +60,11 @@ def run(args: argparse.Namespace) -> None:
 def _write_checkpoint(args: argparse.Namespace) -> None:
     """`model.onnx`, `model_int8.onnx`, `weights.safetensors`, `run.json`, `training.jsonl` and `checkpoint.json`.
 
-    What `calibrate` chose is kept where the folder has it.
+    What `calibrate` chose is kept where the folder has it. A network that embeds is small enough as it is: no INT8.
     """
     import json
+
+    from vehicle_demo.models.embedder import Embedder
 
     if (args.run is None) == (args.preset is None):
         raise ValueError("Name either --run or --preset.")
@@ -72,29 +75,38 @@ def _write_checkpoint(args: argparse.Namespace) -> None:
         _keep_weights(model, args.run, args.output)
     graph, quantised = args.output / "model.onnx", args.output / "model_int8.onnx"
     export_graph(model, graph)
+    graphs = {"fp32": graph.name}
     description = args.output / "checkpoint.json"
     kept = json.loads(description.read_text()) if description.exists() else {}
-    # Where a reader stands beside the graph, no plate's close-up goes through it.
-    kinds = [kind for kind in _KINDS if kind != "plate_crops" or "reader" not in kept]
-    quantise(graph, quantised, list(calibration_pictures(args.data, model.config.image_size, kinds)))
+    if not isinstance(model, Embedder):
+        # Where a reader stands beside the graph, no plate's close-up goes through it.
+        kinds = [kind for kind in _KINDS if kind != "plate_crops" or "reader" not in kept]
+        quantise(graph, quantised, list(calibration_pictures(args.data, model.config.image_size, kinds)))
+        graphs["int8"] = quantised.name
     values = {
         "format": 1,
         "name": args.name,
         "version": args.version,
-        "graphs": {"fp32": graph.name, "int8": quantised.name},
+        "graphs": graphs,
         "labels": labels,
         **{key: kept[key] for key in ("thresholds", "temperatures", "same_object", "reader", "corners") if key in kept},
     }
     description.write_text(json.dumps(values, indent=1) + "\n")
-    for path in (graph, quantised):
-        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    for name in graphs.values():
+        print(f"{args.output / name}: {(args.output / name).stat().st_size / 1e6:.1f} MB")
 
 
-def export_graph(model: VehicleDINO, path: Path) -> None:
-    """Write the model as one ONNX graph with the contract's tensors and a dynamic batch. Adapters are merged first."""
+def export_graph(model: VehicleDINO | Embedder, path: Path) -> None:
+    """Write the model as one ONNX graph with the contract's tensors and a dynamic batch. Adapters are merged first.
+
+    Of the contract's tensors an embedder has one, `reid_embeds`.
+    """
     import torch
 
-    model.merge_adapters()
+    from vehicle_demo.models.embedder import Embedder
+
+    if not isinstance(model, Embedder):
+        model.merge_adapters()
     size = model.config.image_size
     write_onnx(model, torch.zeros(2, 3, size, size), "images", path)
 
@@ -232,7 +244,7 @@ def _stays_float(node: Any, weights: set[str]) -> bool:
     return any(part in scopes for part in _FLOAT_PARTS)
 
 
-def _keep_weights(model: VehicleDINO, training_run: Path, output: Path) -> None:
+def _keep_weights(model: nn.Module, training_run: Path, output: Path) -> None:
     """Beside the graph, to export or to train on from: torch weights in half precision, `run.json`, the log."""
     import shutil
 
@@ -263,17 +275,30 @@ def _from_preset(name: str) -> VehicleDINO:
     return VehicleDINO(PRESETS[name])
 
 
-def load_run(folder: Path) -> tuple[VehicleDINO, dict[str, list[str]]]:
-    """The run's final weights or, while it is still going, the averaged weights of its last phase."""
+def load_run(folder: Path) -> tuple[VehicleDINO | Embedder, dict[str, list[str]]]:
+    """The network of a run (or of a checkpoint's folder) and the names that it was taught.
+
+    It has the run's final weights or, while that is still going, the averaged weights of its last phase.
+
+    Raises:
+        FileNotFoundError: the run has neither.
+    """
     import json
 
     import torch
     from safetensors.torch import load_model
 
+    from vehicle_demo.models.systems import build_system
     from vehicle_demo.models.vehicledino import VehicleDINO, VehicleDINOConfig
 
     settings = json.loads((folder / "run.json").read_text())
-    model = VehicleDINO(VehicleDINOConfig.from_dict(settings["model"]))
+    # What the trained module calls the network.
+    part = "network." if "system" in settings else "model."
+    model: VehicleDINO | Embedder
+    if "system" in settings:
+        model = build_system(settings["system"], settings["model"])
+    else:
+        model = VehicleDINO(VehicleDINOConfig.from_dict(settings["model"]))
     final = folder / "weights.safetensors"
     states = [folder / phase["name"] / "state.pt" for phase in settings["config"]["phases"]]
     if final.exists():
@@ -281,7 +306,7 @@ def load_run(folder: Path) -> tuple[VehicleDINO, dict[str, list[str]]]:
     elif any(state.exists() for state in states):
         latest = [state for state in states if state.exists()][-1]
         averaged = torch.load(latest, map_location="cpu", weights_only=True)["ema"]
-        model.load_state_dict({k.removeprefix("model."): v for k, v in averaged.items() if k.startswith("model.")})
+        model.load_state_dict({k.removeprefix(part): v for k, v in averaged.items() if k.startswith(part)})
     else:
         raise FileNotFoundError(f"{folder} has no weights yet: train first.")
     # The shipped weights are in half precision: export what they hold, so that graph and weights agree.

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from data_tools.readers.levels import LEVELS
 from data_tools.training.config import CONFIG_FOLDER, build, read_config
 from data_tools.training.loop import Schedule
-from data_tools.training.system_data import LEVELS
 from vehicle_demo.models.systems import SYSTEMS
 
 _FOLDER = CONFIG_FOLDER / "systems"
@@ -36,7 +36,7 @@ class SystemConfig:
     """A whole run of one system; `network` holds what differs from the paper's sizes.
 
     `data` are kinds of picture by the names of our parquet files. A batch has `views` pictures each of `classes`
-    classes; what a class is, and what the loss is told of it, `levels` say, coarsest first (see `system_data.LEVELS`).
+    classes; what a class is, and what the loss is told of it, `levels` say, coarsest first (see `readers.levels`).
     The `withheld` share of names is never shown (see `known.withheld`).
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,26 +12,15 @@ import torch
 from torch import Tensor
 
 from data_tools.known import withheld
-from data_tools.readers.picture import Picture
+from data_tools.readers.levels import LEVELS
 from data_tools.training.augment import blur_some, change_light, erase_some, normalise
 from data_tools.training.data import VEHICLE_SIDE, windowed
 from data_tools.training.pictures import PictureArray, training_pictures
-from vehicle_demo.recognition.names import line_of, year_of
 
 # Names of the arrays in the cache, by the kind of picture: the same as VehicleDINO's.
 _ARRAYS = {"cars196": "vehicles", "reid": "rear-views"}
 # Least share of a picture that a window shows.
 _LEAST = 0.5
-
-# What a picture is on each level that a loss may be told of; None where that is not known.
-LEVELS: Mapping[str, Callable[[Picture], str | None]] = {
-    "make": lambda picture: picture.make,
-    "type": lambda picture: picture.type,
-    "model": lambda picture: picture.model and line_of(picture.model),
-    "year": lambda picture: picture.model and year_of(picture.model),
-    "name": lambda picture: picture.model,
-    "vehicle": lambda picture: f"{picture.source} {picture.vehicle_id}" if picture.vehicle_id else picture.model,
-}
 
 
 @dataclass(frozen=True)

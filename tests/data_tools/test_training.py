@@ -360,6 +360,7 @@ def test_the_command_trains_and_leaves_weights(tmp_path: Path) -> None:
     folders = [*data, "--cache", str(tmp_path / "cache"), "--run", str(run)]
     main(["train", "--config", str(config), *folders])
     model, labels = load_run(run)
+    assert isinstance(model, VehicleDINO)
     assert labels["makes"] == ["Aria", "Boreal"] and model.config.models == 3
     assert all((run / phase / "state.pt").exists() for phase in ("close-ups", "joint"))
     assert json.loads((run / "run.json").read_text())["processes"] == 1

@@ -80,6 +80,6 @@ def add_ibn_a(resnet: Any) -> None:
                 values = getattr(plain, name)
                 getattr(ibn.instance, name).copy_(values[: ibn.instanced])
                 getattr(ibn.batch, name).copy_(values[ibn.instanced :])
-        for name in ("running_mean", "running_var"):
-            setattr(ibn.batch, name, getattr(plain, name)[ibn.instanced :])
+            for name in ("running_mean", "running_var"):
+                getattr(ibn.batch, name).copy_(getattr(plain, name)[ibn.instanced :])
         block.bn1 = ibn

@@ -21,8 +21,8 @@ class EmbedderConfig(Protocol):
 class Embedder(nn.Module):
     """A network from one vehicle's picture to a vector that is near those of its like.
 
-    Trainer, exporter and evaluator know this much and nothing of the kinds; `export_embedder` makes it a graph whose
-    one output is the contract's `reid_embeds`.
+    Trainer and exporter know this much and nothing of the kinds. Exported, it is a graph whose one output is the
+    contract's `reid_embeds`; which names it was taught stands in the labels of its checkpoint.
     """
 
     def __init__(self, config: EmbedderConfig, width: int) -> None:
