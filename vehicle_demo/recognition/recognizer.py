@@ -16,6 +16,7 @@ from vehicle_demo.recognition.checkpoint import Checkpoint, CheckpointError, lab
 from vehicle_demo.recognition.corners import CornerFinder
 from vehicle_demo.recognition.graph import EMBEDDING, REQUIRED, Graph
 from vehicle_demo.recognition.heads import Heads, features_of
+from vehicle_demo.recognition.hierarchy import Hierarchy
 from vehicle_demo.recognition.images import open_image
 from vehicle_demo.recognition.plates import read_slots, surest
 from vehicle_demo.recognition.reader import Reader
@@ -66,6 +67,7 @@ class Recognizer:
             labels = labels_from_metadata(graph.metadata)
         self._own = replace(checkpoint, labels=labels.completed(counts))
         self.checkpoint = heads.described(self._own) if heads else self._own
+        self._hierarchy = Hierarchy(self.checkpoint.labels)
         self.graph = graph
         self._reader = reader
         self._finder = finder
@@ -496,6 +498,7 @@ class Recognizer:
             plate=plate,
             embedding=embedding,
             colour=rank(item.outputs[_COLOURS][0], labels.colours, 1.0) if _COLOURS in item.outputs else (),
+            levels=self._hierarchy.descend(softmax(item.outputs["models"][0], heat.model)),
         )
 
 

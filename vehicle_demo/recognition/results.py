@@ -90,7 +90,8 @@ class Novelty:
 class Vehicle:
     """One vehicle. `type`, `make`, `model` and `colour` hold the best labels first; not every graph tells colours.
 
-    `embedding` is (256,) float32 of length 1.
+    `embedding` is (256,) float32 of length 1. `levels` are what the names of models add up to: make, type of that make,
+    model of that type, year (see `hierarchy`); empty where names do not tell.
     """
 
     box: Box
@@ -102,6 +103,7 @@ class Vehicle:
     plate: PlateReading | None
     embedding: np.ndarray
     colour: tuple[Scored, ...] = ()
+    levels: tuple[Scored, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
