@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
 
     from data_tools.evaluation.attributes import TASKS
-    from data_tools.evaluation.batches import pictures_of, through_graph
+    from data_tools.evaluation.batches import embedded, pictures_of, through_graph, whole
     from data_tools.evaluation.detection import average_precision, best_threshold, scenes_of
     from vehicle_demo.gallery.calibration import best_match
     from vehicle_demo.recognition import Recognizer
@@ -65,8 +65,8 @@ def run(args: argparse.Namespace) -> None:
         print(f"{task} temperature {temperatures[task]:.3f}, expected calibration error {before:.3f} -> {after:.3f}")
     chosen = {"detection": round(threshold, 3), "detection_floor": round(0.75 * threshold, 3)}
     rows = [
-        (outputs["reid_embeds"][0], picture.vehicle_id, picture.camera_id)
-        for picture, _, outputs in through_graph(recognizer, pictures_of(args.data, "reid", args.split, None))
+        (embedding, picture.vehicle_id, picture.camera_id)
+        for picture, embedding in embedded(recognizer, whole(pictures_of(args.data, "reid", args.split, None)))
     ]
     if rows:
         embeddings, identities, cameras = (np.array(column) for column in zip(*rows, strict=True))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+    from vehicle_demo.models.embedder import Embedder
     from vehicle_demo.models.vehicledino import VehicleDINO
 
 _PER_SOURCE = 32
@@ -54,10 +55,11 @@ def run(args: argparse.Namespace) -> None:
 def _write_checkpoint(args: argparse.Namespace) -> None:
     """`model.onnx`, `model_int8.onnx`, `weights.safetensors`, `run.json`, `training.jsonl` and `checkpoint.json`.
 
-    What `calibrate` chose is kept where the folder has it.
+    What `calibrate` chose is kept where the folder has it. A network that embeds is small enough as it is: no INT8.
     """
     import json
 
+    from vehicle_demo.models.embedder import Embedder
     from vehicle_demo.models.onnx_graph import export_graph
 
     if (args.run is None) == (args.preset is None):
@@ -69,22 +71,25 @@ def _write_checkpoint(args: argparse.Namespace) -> None:
         _keep_weights(model, args.run, args.output)
     graph, quantised = args.output / "model.onnx", args.output / "model_int8.onnx"
     export_graph(model, graph)
+    graphs = {"fp32": graph.name}
     description = args.output / "checkpoint.json"
     kept = json.loads(description.read_text()) if description.exists() else {}
-    # Where a reader stands beside the graph, no plate's close-up goes through it.
-    kinds = [kind for kind in _KINDS if kind != "plate_crops" or "reader" not in kept]
-    quantise(graph, quantised, list(calibration_pictures(args.data, model.config.image_size, kinds)))
+    if not isinstance(model, Embedder):
+        # Where a reader stands beside the graph, no plate's close-up goes through it.
+        kinds = [kind for kind in _KINDS if kind != "plate_crops" or "reader" not in kept]
+        quantise(graph, quantised, list(calibration_pictures(args.data, model.config.image_size, kinds)))
+        graphs["int8"] = quantised.name
     values = {
         "format": 1,
         "name": args.name,
         "version": args.version,
-        "graphs": {"fp32": graph.name, "int8": quantised.name},
+        "graphs": graphs,
         "labels": labels,
         **{key: kept[key] for key in ("thresholds", "temperatures", "same_object", "reader", "corners") if key in kept},
     }
     description.write_text(json.dumps(values, indent=1) + "\n")
-    for path in (graph, quantised):
-        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    for name in graphs.values():
+        print(f"{args.output / name}: {(args.output / name).stat().st_size / 1e6:.1f} MB")
 
 
 def export_preset(name: str, path: Path) -> None:
@@ -180,7 +185,7 @@ def _stays_float(node: Any, weights: set[str]) -> bool:
     return any(part in scopes for part in _FLOAT_PARTS)
 
 
-def _keep_weights(model: VehicleDINO, training_run: Path, output: Path) -> None:
+def _keep_weights(model: VehicleDINO | Embedder, training_run: Path, output: Path) -> None:
     """Beside the graph, to export or to train on from: torch weights in half precision, `run.json`, the log."""
     import shutil
 
@@ -211,15 +216,20 @@ def _from_preset(name: str) -> VehicleDINO:
     return VehicleDINO(PRESETS[name])
 
 
-def load_run(folder: Path) -> tuple[VehicleDINO, dict[str, list[str]]]:
-    """The run's final weights or, while it is still going, the averaged weights of its last phase."""
+def load_run(folder: Path) -> tuple[VehicleDINO | Embedder, dict[str, list[str]]]:
+    """The network of a run (or of a checkpoint's folder) and the names that it was taught.
+
+    It has the run's final weights or, while that is still going, the averaged weights of its last phase.
+
+    Raises:
+        FileNotFoundError: the run has neither.
+    """
     import json
 
     import torch
 
     from vehicle_demo.models.files import RUN_FILE, WEIGHTS_FILE
-    from vehicle_demo.models.vehicledino import VehicleDINO, VehicleDINOConfig
-    from vehicle_demo.models.weights import as_kept, read_network
+    from vehicle_demo.models.weights import as_kept, build_network, read_network
 
     settings = json.loads((folder / RUN_FILE).read_text())
     if (folder / WEIGHTS_FILE).exists():
@@ -229,6 +239,8 @@ def load_run(folder: Path) -> tuple[VehicleDINO, dict[str, list[str]]]:
         raise FileNotFoundError(f"{folder} has no weights yet: train first.")
     latest = [state for state in states if state.exists()][-1]
     averaged = torch.load(latest, map_location="cpu", weights_only=True)["ema"]
-    model = VehicleDINO(VehicleDINOConfig.from_dict(settings["model"]))
-    model.load_state_dict({k.removeprefix("model."): v for k, v in averaged.items() if k.startswith("model.")})
+    model = build_network(settings)
+    # What the trained module calls the network.
+    part = "model." if isinstance(model, VehicleDINO) else "network."
+    model.load_state_dict({k.removeprefix(part): v for k, v in averaged.items() if k.startswith(part)})
     return as_kept(model), settings["labels"]

@@ -17,14 +17,19 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `python -m data_tools train`."""
-    parser.add_argument("--config", default="nano", help="a shipped config's name or a TOML file")
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """What every training of a whole network is told: data, folders and where it runs."""
     add_data_argument(parser)
     parser.add_argument("--run", type=Path, required=True, help="folder for state, log and final weights")
     parser.add_argument("--cache", type=Path, required=True, help="folder for decoded pictures (about 4 GB)")
     parser.add_argument("--cpu", action="store_true", help="stay on the CPU where there is a GPU")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads; all by default")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `python -m data_tools train`."""
+    parser.add_argument("--config", default="nano", help="a shipped config's name or a TOML file")
+    add_run_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:

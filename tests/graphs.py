@@ -11,6 +11,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+# Length of what `write_embedder`'s graph says.
+EMBEDDED = 7
 PUBLISHED = {"categories": 5, "types": 8, "makes": 42, "models": 323}
 
 
@@ -175,5 +177,32 @@ def write_checkpoint(folder: Path, **settings: object) -> Path:
         },
         **settings,
     }
+    (folder / "checkpoint.json").write_text(json.dumps(values))
+    return folder
+
+
+def write_embedder(folder: Path, size: int = 32, **settings: object) -> Path:
+    """A checkpoint whose graph says of each picture its mean and six ones, as (N, 1, 7)."""
+    folder.mkdir(parents=True)
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Reshape", ["mean", "shape"], ["column"]),
+        helper.make_node("Mul", ["column", "first"], ["shift"]),
+        helper.make_node("Add", ["shift", "ones"], ["reid_embeds"]),
+    ]
+    constants: dict[str, np.ndarray] = {
+        "shape": np.array([-1, 1, 1], np.int64),
+        "first": np.eye(1, EMBEDDED, dtype=np.float32)[None],
+        "ones": 1 - np.eye(1, EMBEDDED, dtype=np.float32)[None],
+    }
+    graph = helper.make_graph(
+        nodes,
+        "embedder",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["N", 3, size, size])],
+        [helper.make_tensor_value_info("reid_embeds", TensorProto.FLOAT, ["N", 1, EMBEDDED])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), folder / "e.onnx")
+    values = {"format": 1, "name": "looker", "version": "2", "graphs": {"fp32": "e.onnx"}, **settings}
     (folder / "checkpoint.json").write_text(json.dumps(values))
     return folder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from PIL import Image
 
 from data_tools.readers import registry
 from data_tools.readers.picture import Picture
+from vehicle_demo.gallery.building import unit
 from vehicle_demo.recognition import Box, Recognizer, open_image
 
 _BATCH = 16
@@ -25,9 +26,23 @@ def through_graph(
     recognizer: Recognizer, pictures: Iterator[Picture]
 ) -> Iterator[tuple[Picture, tuple[int, int], dict[str, np.ndarray]]]:
     """Yield each picture with its (width, height) and its own row of every output: one pass on the whole picture."""
-    whole = ((picture, open_image(picture.encoded), None) for picture in pictures)
-    for picture, image, outputs in windows_through_graph(recognizer, whole):
+    for picture, image, outputs in windows_through_graph(recognizer, whole(pictures)):
         yield picture, image.size, outputs
+
+
+def whole(pictures: Iterable[Picture]) -> Iterator[tuple[Picture, Image.Image, Box | None]]:
+    """Each picture opened, to be looked at all of it."""
+    return ((picture, open_image(picture.encoded), None) for picture in pictures)
+
+
+def embedded(
+    recognizer: Recognizer, windows: Iterator[tuple[Picture, Image.Image, Box | None]]
+) -> Iterator[tuple[Picture, np.ndarray]]:
+    """Yield each picture and its embedding, (D,) float32 of unit length: of the window (pixels), or of all of it."""
+    while batch := list(islice(windows, _BATCH)):
+        embeddings = recognizer.embed([(image, window) for _, image, window in batch])
+        for (picture, _, _), embedding in zip(batch, embeddings, strict=True):
+            yield picture, unit(embedding)
 
 
 def windows_through_graph(

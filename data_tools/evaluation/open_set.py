@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_tools.evaluation.batches import pictures_of, through_graph, windows_through_graph
+from data_tools.evaluation.batches import embedded, pictures_of, whole
 from data_tools.readers.picture import Picture
 from vehicle_demo.gallery.open_set import novelty, open_set_figures
 from vehicle_demo.recognition import Box, Recognizer, open_image
@@ -31,20 +31,20 @@ def evaluate_open_set(recognizer: Recognizer, data: Path, split: str, limit: int
     the gallery is a quarter of `cars196`'s training pictures. None when one of the three is absent.
     """
     crops = _unknown_vehicles(pictures_of(data, "detection", split, limit))
-    unknown = _embeddings(windows_through_graph(recognizer, crops))
+    unknown = _embeddings(embedded(recognizer, crops))
     if not len(unknown):
         return None
     training = (picture for n, picture in enumerate(pictures_of(data, "cars196", "train", limit)) if n % _STRIDE == 0)
-    gallery = _embeddings(through_graph(recognizer, training))
-    known = _embeddings(through_graph(recognizer, pictures_of(data, "cars196", split, limit)))
+    gallery = _embeddings(embedded(recognizer, whole(training)))
+    known = _embeddings(embedded(recognizer, whole(pictures_of(data, "cars196", split, limit))))
     if len(gallery) < _K or not len(known):
         return None
     figures = open_set_figures(novelty(known, gallery, _K), novelty(unknown, gallery, _K))
     return {"auroc": figures.auroc, "fpr95": figures.fpr95, "known": figures.known, "unknown": figures.unknown}
 
 
-def _embeddings(answers: Iterator[tuple[Any, Any, dict[str, np.ndarray]]]) -> np.ndarray:
-    return np.array([outputs["reid_embeds"][0] for _, _, outputs in answers])
+def _embeddings(answers: Iterator[tuple[Picture, np.ndarray]]) -> np.ndarray:
+    return np.array([embedding for _, embedding in answers])
 
 
 def _unknown_vehicles(pictures: Iterator[Picture]) -> Iterator[tuple[Picture, Image.Image, Box | None]]:

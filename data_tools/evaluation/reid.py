@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from data_tools.evaluation.batches import pictures_of, through_graph
-from vehicle_demo.gallery.building import unit
+from data_tools.evaluation.batches import embedded, pictures_of, whole
 from vehicle_demo.gallery.protocols import Rows, compared, cross_camera_sides, vehicleid
 from vehicle_demo.recognition import Recognizer
 
@@ -21,17 +20,12 @@ def evaluate_reid(recognizer: Recognizer, data: Path, split: str, limit: int | N
     with its largest test size: figures are means over ten seeded `trials`, `rank1_spread` is the standard deviation,
     and `queries` are those of all trials.
     """
-    rows = [
-        (picture.vehicle_id or "", picture.camera_id or "", bool(picture.asks), unit(outputs["reid_embeds"][0]))
-        for picture, _, outputs in through_graph(recognizer, pictures_of(data, "reid", split, limit))
-    ]
-    if not rows:
+    rows = _rows(recognizer, data, split, limit)
+    if rows is None:
         return None
-    identities, cameras, asks, embeddings = (np.array(column) for column in zip(*rows, strict=True))
-    every = Rows(identities, cameras, embeddings)
-    if not any(cameras):
-        return _in_trials(every)
-    figures = compared(*((every.take(asks), every.take(~asks)) if asks.any() else cross_camera_sides(every)))
+    if not any(rows[0].cameras):
+        return _in_trials(rows[0])
+    figures = compared(*_sides(*rows))
     return {
         "map": figures.map,
         "rank1": figures.cmc[1],
@@ -39,6 +33,28 @@ def evaluate_reid(recognizer: Recognizer, data: Path, split: str, limit: int | N
         "queries": figures.queries,
         "skipped": figures.skipped,
     }
+
+
+def reid_sides(recognizer: Recognizer, data: Path, split: str, limit: int | None) -> tuple[Rows, Rows] | None:
+    """(asking, asked), as `evaluate_reid` compares them; None when there are no such pictures with cameras."""
+    rows = _rows(recognizer, data, split, limit)
+    return _sides(*rows) if rows is not None and any(rows[0].cameras) else None
+
+
+def _rows(recognizer: Recognizer, data: Path, split: str, limit: int | None) -> tuple[Rows, np.ndarray] | None:
+    """Every picture, and which of them the publisher has ask (N,) bool."""
+    rows = [
+        (picture.vehicle_id or "", picture.camera_id or "", bool(picture.asks), embedding)
+        for picture, embedding in embedded(recognizer, whole(pictures_of(data, "reid", split, limit)))
+    ]
+    if not rows:
+        return None
+    identities, cameras, asks, embeddings = (np.array(column) for column in zip(*rows, strict=True))
+    return Rows(identities, cameras, embeddings), asks
+
+
+def _sides(rows: Rows, asks: np.ndarray) -> tuple[Rows, Rows]:
+    return (rows.take(asks), rows.take(~asks)) if asks.any() else cross_camera_sides(rows)
 
 
 def _in_trials(rows: Rows) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from data_tools.training.data import Mixture
 from data_tools.training.loop import Schedule
+from vehicle_demo.models.settings import settings_from
 from vehicle_demo.models.vehicledino import PRESETS
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
@@ -66,42 +67,41 @@ def load_config(name_or_path: str) -> TrainingConfig:
         FileNotFoundError: there is no such config.
         ValueError: a key is unknown or missing, or the preset is none of ours.
     """
-    values, path = _read(name_or_path)
+    values, path = read_config(name_or_path)
     if values.get("preset") not in PRESETS:
         raise ValueError(f"{path}: preset must be one of {', '.join(PRESETS)}.")
     values["phases"] = tuple(_phase(phase) for phase in values.get("phases", []))
-    return _build(TrainingConfig, values)
+    return build(TrainingConfig, values)
 
 
 def load_plate_config(name_or_path: str) -> PlateConfig:
     """The same for the plate reader (`reader`) and the corner finder (`corners`); raises as `load_config` does."""
-    values, _ = _read(name_or_path)
-    return _build(PlateConfig, {**values, "schedule": _build(Schedule, values.get("schedule", {}))})
+    values, _ = read_config(name_or_path)
+    return build(PlateConfig, {**values, "schedule": build(Schedule, values.get("schedule", {}))})
 
 
-def _read(name_or_path: str) -> tuple[dict[str, Any], Path]:
+def read_config(name_or_path: str, folder: Path = CONFIG_FOLDER) -> tuple[dict[str, Any], Path]:
+    """A config's values and its file: a shipped one by name, or a TOML file by path. Raises FileNotFoundError."""
     path = Path(name_or_path)
     if not path.suffix:
-        path = CONFIG_FOLDER / f"{name_or_path}.toml"
+        path = folder / f"{name_or_path}.toml"
     if not path.exists():
-        shipped = ", ".join(sorted(p.stem for p in CONFIG_FOLDER.glob("*.toml")))
+        shipped = ", ".join(sorted(p.stem for p in folder.glob("*.toml")))
         raise FileNotFoundError(f"There is no training config {name_or_path}. Shipped ones: {shipped}.")
     return tomllib.loads(path.read_text()), path
 
 
 def _phase(values: Mapping[str, Any]) -> PhaseConfig:
     parts: dict[str, Any] = {"mixture": Mixture, "schedule": Schedule}
-    built: dict[str, Any] = {name: _build(kind, values.get(name, {})) for name, kind in parts.items()}
+    built: dict[str, Any] = {name: build(kind, values.get(name, {})) for name, kind in parts.items()}
     if not values.get("image_sizes"):
         raise ValueError("Every phase needs image_sizes, a list of sides in pixels.")
-    return _build(PhaseConfig, {**values, **built, "image_sizes": tuple(values["image_sizes"])})
+    return build(PhaseConfig, {**values, **built, "image_sizes": tuple(values["image_sizes"])})
 
 
-def _build(kind: type[_T], values: Mapping[str, Any]) -> _T:
-    unknown = sorted(set(values) - {field.name for field in fields(kind)})  # type: ignore[arg-type]
-    if unknown:
-        raise ValueError(f"Unknown training settings in {kind.__name__}: {', '.join(unknown)}.")
+def build(kind: type[_T], values: Mapping[str, Any]) -> _T:
+    """One of our frozen settings from TOML's values. Raises ValueError where a key is unknown or missing."""
     try:
-        return kind(**values)
+        return settings_from(kind, values)
     except TypeError as error:
         raise ValueError(f"Training settings are missing in {kind.__name__}: {error}.") from error

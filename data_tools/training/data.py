@@ -149,7 +149,7 @@ class TrainingData:
         images, pictures, vehicles = [scenes], [_UNLABELLED] * len(scenes), [-1] * len(scenes)
         first_mixed, last_mixed = len(scenes) + mixture.vehicles - mixture.mixed, len(scenes) + mixture.vehicles
         for array, rows, identities, least in self._close_ups(rng, mixture):
-            images.append(_windowed(array, rows, rng, least, size, mirror=array is not self.plates))
+            images.append(windowed(array, rows, rng, least, size, mirror=array is not self.plates))
             pictures += [array.pictures[row] for row in rows]
             vehicles += identities
         batch = torch.cat(images)
@@ -304,7 +304,7 @@ def _in_tile(box: np.ndarray, tile: int) -> np.ndarray:
     return box / 2 + np.array([(tile % 2) / 2, (tile // 2) / 2, 0, 0])
 
 
-def _windowed(
+def windowed(
     array: PictureArray, rows: np.ndarray, rng: np.random.Generator, least: float, size: int, mirror: bool
 ) -> Tensor:
     """Windows over `least` to all of the picture and a little beyond, for pictures that are one vehicle or plate."""

@@ -1,4 +1,4 @@
-"""One training loop for every phase: AdamW, warm-up and cosine, EMA, and a state on disk to go on from.
+"""One training loop for every phase: warm-up and cosine, or steps, EMA, and a state on disk to go on from.
 
 How many processes share it, on what, and in which precision is what `accelerate launch` or `torchrun` says.
 """
@@ -9,8 +9,9 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,22 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from tqdm import tqdm
 
+# Called with parameter groups that say their weight decay, and `lr`.
+OPTIMIZERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": partial(torch.optim.SGD, momentum=0.9),
+}
+
 
 @dataclass(frozen=True)
 class Schedule:
     """How long and how fast: `learning_rate` is the peak, reached after the `warm_up` share of all steps.
 
     Each block of the backbone learns `layer_decay` times as fast as the one after it, the last one as everything else
-    (BEiT, arXiv 2106.08254): below 1 a pretrained backbone keeps what its first blocks know.
+    (BEiT, arXiv 2106.08254): below 1 a pretrained backbone keeps what its first blocks know. With `milestones`, shares
+    of all steps, the rate falls to a tenth at each of them, and not by a cosine. `optimizer` is one of `OPTIMIZERS`.
     """
 
     steps: int
@@ -38,12 +48,21 @@ class Schedule:
     clip_norm: float = 1.0
     ema_decay: float = 0.9995
     layer_decay: float = 1.0
+    optimizer: str = "adamw"
+    milestones: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for an optimizer that is none of `OPTIMIZERS`."""
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"There is no optimizer {self.optimizer}. Choose one of: {', '.join(OPTIMIZERS)}.")
 
     def rate_at(self, step: int) -> float:
-        """Learning rate of a step: linear warm-up, then half a cosine down to a hundredth of the peak."""
+        """Learning rate of a step: linear warm-up, then half a cosine to a hundredth of the peak, or milestones."""
         rising = max(1, round(self.steps * self.warm_up))
         if step < rising:
             return self.learning_rate * (step + 1) / rising
+        if self.milestones:
+            return float(self.learning_rate * 0.1 ** sum(step >= share * self.steps for share in self.milestones))
         passed = (step - rising) / max(1, self.steps - rising)
         return self.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * passed)))
 
@@ -89,7 +108,7 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     losses.to(accelerator.device)
     state_file, log_file = folder / "state.pt", folder / "log.jsonl"
-    optimizer = torch.optim.AdamW(parameter_groups(losses, schedule), lr=schedule.learning_rate)
+    optimizer = OPTIMIZERS[schedule.optimizer](parameter_groups(losses, schedule), lr=schedule.learning_rate)
     ema = ModelEmaV3(losses, decay=schedule.ema_decay, use_warmup=True)
     first = 0
     if state_file.exists():

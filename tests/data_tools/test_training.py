@@ -360,6 +360,7 @@ def test_the_command_trains_and_leaves_weights(tmp_path: Path) -> None:
     folders = [*data, "--cache", str(tmp_path / "cache"), "--run", str(run)]
     main(["train", "--config", str(config), *folders])
     model, labels = load_run(run)
+    assert isinstance(model, VehicleDINO)
     assert labels["makes"] == ["Aria", "Boreal"] and model.config.models == 3
     assert all((run / phase / "state.pt").exists() for phase in ("close-ups", "joint"))
     assert json.loads((run / "run.json").read_text())["processes"] == 1
@@ -420,5 +421,5 @@ def test_configs_refuse_what_they_do_not_know(tmp_path: Path) -> None:
         load_config("giant")
     path = tmp_path / "mine.toml"
     path.write_text('preset = "nano"\nseed = 0\nsteps = 3\n')
-    with pytest.raises(ValueError, match="Unknown training settings in TrainingConfig: steps"):
+    with pytest.raises(ValueError, match="Unknown settings in TrainingConfig: steps"):
         load_config(str(path))

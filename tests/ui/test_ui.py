@@ -54,6 +54,23 @@ def test_unsure_labels_say_so() -> None:
     assert "unsure: Audi A5 Coupe 2012?" in unsure and "unsure:" not in sure
 
 
+def test_a_card_says_as_much_as_is_sure_from_the_make_down() -> None:
+    names = ("Audi", "suv", "Q5", "2012")
+    levels = tuple(Scored(name, score) for name, score in zip(names, (0.9, 0.7, 0.4, 0.3), strict=True))
+    plain = recognition(score=0.3)
+    shown = replace(plain, vehicles=(replace(plain.vehicles[0], levels=levels),))
+    html = cards_html(IMAGE, shown, Thresholds(), "nano FP32", KNOWN)
+    assert "an Audi SUV, model unsure: Audi A5 Coupe 2012?" in html
+    rows = html[html.index("vd-levels") :].split("</section>")[0].split("<li")[1:]
+    assert ["unsure" in row for row in rows] == [False, False, True, True]
+    assert "make Audi" in rows[0] and "70%" in rows[1] and "year 2012" in rows[3]
+    lower = cards_html(IMAGE, shown, Thresholds(type=0.8), "nano FP32", KNOWN)
+    assert "an Audi, type unsure:" in lower
+    assert "an Audi Q5 SUV, year unsure:" in cards_html(IMAGE, shown, Thresholds(model=0.35), "n", KNOWN)
+    assert "> unsure: Audi A5" in cards_html(IMAGE, shown, Thresholds(make=0.95), "n", KNOWN)
+    assert "vd-levels" not in cards_html(IMAGE, plain, Thresholds(), "n", KNOWN)
+
+
 def test_labels_cannot_bring_markup_into_the_page() -> None:
     html = cards_html(IMAGE, recognition(make="<img src=x onerror=alert(1)>"), Thresholds(), "n", KNOWN)
     assert "<img src=x" not in html and "&lt;img src=x" in html

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vehicle_demo.models.embedder import Embedder
 from vehicle_demo.models.vehicledino import VehicleDINO
 
 # ONNX Runtime Web runs this opset with WASM and WebGPU alike; GridSample needs 16 at least.
@@ -17,9 +18,13 @@ SCOPES = "name_scopes"
 _ANY_SIZE = 2**31
 
 
-def export_graph(model: VehicleDINO, path: Path) -> None:
-    """Write the model as one ONNX graph with the contract's tensors and a dynamic batch. Adapters are merged first."""
-    model.merge_adapters()
+def export_graph(model: VehicleDINO | Embedder, path: Path) -> None:
+    """Write the model as one ONNX graph with the contract's tensors and a dynamic batch. Adapters are merged first.
+
+    Of the contract's tensors an embedder has one, `reid_embeds`.
+    """
+    if isinstance(model, VehicleDINO):
+        model.merge_adapters()
     size = model.config.image_size
     write_onnx(model, torch.zeros(2, 3, size, size), "images", path)
 

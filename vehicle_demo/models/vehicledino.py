@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import RTDetrConfig
 from transformers.models.rt_detr.modeling_rt_detr import RTDetrHybridEncoder
 
+from vehicle_demo.models.backbones import build_backbone
 from vehicle_demo.models.decoder import Detections, Memory, QueryDecoder
 from vehicle_demo.models.heads import AttributeHeads, PlateHead
 from vehicle_demo.models.lora import add_lora, merge_lora
 from vehicle_demo.models.neck import ConvPyramid, SimpleFPN
+from vehicle_demo.models.settings import settings_from
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,7 @@ class VehicleDINOConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> VehicleDINOConfig:
         """Raises ValueError on a key that is no field."""
-        unknown = sorted(set(values) - {field.name for field in fields(cls)})
-        if unknown:
-            raise ValueError(f"Unknown VehicleDINO settings: {', '.join(unknown)}.")
-        return cls(**values)
+        return settings_from(cls, values)
 
     def to_dict(self) -> dict[str, Any]:
         """The plain values, as `from_dict` takes them."""
@@ -111,11 +109,11 @@ class VehicleDINO(nn.Module):
         super().__init__()
         self.config = config
         # timm's models share no base class that has what we call: features, head, feature_info.
-        self.backbone: Any = _build_backbone(config, pretrained)
+        self.backbone: Any = _adapted_backbone(config, pretrained)
         self.attribute_backbone: Any = None
         if config.attribute_backbone:
             _drop_summary(self.backbone)
-            self.attribute_backbone = timm.create_model(config.attribute_backbone, pretrained=pretrained, num_classes=0)
+            self.attribute_backbone = build_backbone(config.attribute_backbone, config.attribute_size, pretrained)
             _narrow_summary(self.attribute_backbone, config.attribute_channels)
         self._is_vit = hasattr(self.backbone, "patch_embed")
         stages = [info["num_chs"] for info in self.backbone.feature_info]
@@ -199,12 +197,8 @@ class VehicleDINO(nn.Module):
         merge_lora(self)
 
 
-def _build_backbone(config: VehicleDINOConfig, pretrained: bool) -> Any:
-    # Convolutional timm models take any picture size and refuse the argument.
-    size: dict[str, Any] = (
-        {"img_size": config.image_size} if config.backbone.startswith(("vit_", "deit", "eva")) else {}
-    )
-    backbone = timm.create_model(config.backbone, pretrained=pretrained, num_classes=0, **size)
+def _adapted_backbone(config: VehicleDINOConfig, pretrained: bool) -> Any:
+    backbone = build_backbone(config.backbone, config.image_size, pretrained)
     if config.lora_rank:
         add_lora(backbone, config.lora_rank)
     return backbone

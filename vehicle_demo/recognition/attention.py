@@ -58,18 +58,25 @@ def attend(recognizer: Recognizer, picture: Image.Image, found: Recognition, num
     """
     vehicle = found.vehicles[number]
     window = recognizer.window(vehicle.box, picture.size, alone=len(found.vehicles) == 1)
-    plain = recognizer.graph.prepare(picture, window)
-    parts: list[Mapping[str, np.ndarray]] = []
-    patches = list(_patches(recognizer.input_size))
-    grey = plain.mean(axis=(1, 2), keepdims=True)
-    for start in range(0, PLACES, _BATCH):
-        yield Step(start, PLACES)
-        covered = [np.where(patch, grey, plain) for patch in patches[start : start + _BATCH]]
-        parts.append(recognizer.run_graph([plain, *covered] if start == 0 else covered))
-    joined = {head: np.concatenate([part[tensor][:, 0] for part in parts]) for head, tensor in HEADS.items()}
-    yield Step(
-        PLACES, PLACES, {head: _attention(recognizer, window, head, answers) for head, answers in joined.items()}
-    )
+    graphs = recognizer.graphs
+    total, joined = PLACES * len(graphs), dict[str, np.ndarray]()
+    for looker, graph in enumerate(graphs):
+        plain = graph.prepare(picture, window)
+        parts: list[Mapping[str, np.ndarray]] = []
+        patches = list(_patches(graph.input_size))
+        grey = plain.mean(axis=(1, 2), keepdims=True)
+        for start in range(0, PLACES, _BATCH):
+            yield Step(looker * PLACES + start, total)
+            covered = [np.where(patch, grey, plain) for patch in patches[start : start + _BATCH]]
+            seen = [plain, *covered] if start == 0 else covered
+            parts.append(recognizer.run_graph(seen) if graph is recognizer.graph else graph.run(seen))
+        # What a later one says of the embedding goes before what the first one says.
+        joined |= {
+            head: np.concatenate([part[tensor][:, 0] for part in parts])
+            for head, tensor in HEADS.items()
+            if tensor in graph.outputs
+        }
+    yield Step(total, total, {head: _attention(recognizer, window, head, answers) for head, answers in joined.items()})
 
 
 def _patches(side: int) -> Iterator[np.ndarray]:

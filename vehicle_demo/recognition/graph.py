@@ -13,7 +13,8 @@ from PIL import Image
 from vehicle_demo.recognition.checkpoint import CheckpointError
 from vehicle_demo.recognition.results import Box
 
-REQUIRED = ("det_boxes", "det_classes", "vehicle_types", "makes", "models", "reid_embeds", "ocr_logits")
+EMBEDDING = "reid_embeds"
+REQUIRED = ("det_boxes", "det_classes", "vehicle_types", "makes", "models", EMBEDDING, "ocr_logits")
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
 IMAGENET_STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 # Pictures run together. A fixed ceiling keeps the session's memory from growing with the number of vehicles.
@@ -43,9 +44,7 @@ class Graph:
         self.path, self.threads = path, threads
         self._session = open_session(path, threads)
         self.outputs = [output.name for output in self._session.get_outputs()]
-        missing = [name for name in required if name not in self.outputs]
-        if missing:
-            raise CheckpointError(f"{path.name} is no VehicleDINO graph: it lacks {', '.join(missing)}.")
+        self.require(required)
         pictures = self._session.get_inputs()[0]
         batch, channels, height, width = pictures.shape if len(pictures.shape) == 4 else (None, None, None, None)
         if channels != 3 or not isinstance(height, int) or height != width or pictures.type != "tensor(float)":
@@ -57,6 +56,12 @@ class Graph:
         self._batch = batch if isinstance(batch, int) else None
         self.input_size: int = height
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
+
+    def require(self, outputs: Sequence[str]) -> None:
+        """Raises CheckpointError, naming them, when the graph lacks some of these outputs."""
+        missing = [name for name in outputs if name not in self.outputs]
+        if missing:
+            raise CheckpointError(f"{self.path.name} is no VehicleDINO graph: it lacks {', '.join(missing)}.")
 
     def counts(self, tensors: Sequence[str]) -> list[int]:
         """The last dimension of these outputs; where the file does not declare one, a run on a blank picture tells."""

@@ -39,6 +39,18 @@ def type_of(name: str) -> str | None:
     return _TYPES.get(name) or _BODIES.get(" ".join(name.split()[-2:-1]))
 
 
+def year_of(name: str) -> str:
+    """The year that ends a class name; empty where none does."""
+    last = name.split()[-1]
+    return last if last.isdigit() and len(last) == 4 else ""
+
+
+def line_of(name: str) -> str:
+    """A class name without make, body and year, what the maker calls the model: `TT` of `Audi TT Hatchback 2011`."""
+    words = name.removeprefix(make_of(name)).removesuffix(year_of(name)).split()
+    return " ".join(words[:-1] if len(words) > 1 and words[-1] in _BODIES else words)
+
+
 def implied(model: str, labels: Labels) -> dict[str, str | None]:
     """The `type` and `make` among a checkpoint's labels that a model's name settles; None where it settles none."""
     type_ = type_of(model)

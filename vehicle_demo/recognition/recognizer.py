@@ -14,14 +14,17 @@ from PIL import Image
 from vehicle_demo.recognition.boxes import CROP_STEPS, PLATE_STEPS, clip, decode_boxes, distinct, snapped, widen
 from vehicle_demo.recognition.checkpoint import Checkpoint, CheckpointError, labels_from_metadata, load_checkpoint
 from vehicle_demo.recognition.corners import CornerFinder
-from vehicle_demo.recognition.graph import Graph
+from vehicle_demo.recognition.graph import EMBEDDING, REQUIRED, Graph
 from vehicle_demo.recognition.heads import Heads, features_of
+from vehicle_demo.recognition.hierarchy import Hierarchy
 from vehicle_demo.recognition.images import open_image
 from vehicle_demo.recognition.plates import read_slots, surest
 from vehicle_demo.recognition.reader import Reader
 from vehicle_demo.recognition.rectify import box_around, checked_corners, corners_of, rectified
 from vehicle_demo.recognition.results import Box, Corners, PlateReading, Recognition, Scored, Vehicle
 
+# Finds and names vehicles for a checkpoint that can only embed them.
+FINDER = Path(__file__).parents[2] / "checkpoints" / "vehicledino-nano"
 # Photos are seldom this many times wider than high, plates close up mostly are.
 _CLOSE_UP = 1.9
 _COUNTED = {"categories": "det_classes", "types": "vehicle_types", "makes": "makes", "models": "models"}
@@ -49,8 +52,9 @@ class Recognizer:
         reader: Reader | None = None,
         heads: Heads | None = None,
         finder: CornerFinder | None = None,
+        embedder: Graph | None = None,
     ) -> None:
-        """Join the parts; `heads` name type, make and model in place of the graph's own.
+        """Join the parts; `heads` name type, make and model in place of the graph's own, and `embedder` embeds.
 
         Raises:
             CheckpointError: names, heads and graph do not belong together.
@@ -62,10 +66,12 @@ class Recognizer:
             labels = labels_from_metadata(graph.metadata)
         self._own = replace(checkpoint, labels=labels.completed(counts))
         self.checkpoint = heads.described(self._own) if heads else self._own
+        self._hierarchy = Hierarchy(self.checkpoint.labels)
         self.graph = graph
         self._reader = reader
         self._finder = finder
         self._heads = heads
+        self._embedder = embedder
         if heads and any(head.features != self.features for _, head in heads.items()):
             raise CheckpointError(
                 f"The heads {heads.version} were fitted on another graph's features. Choose heads of {checkpoint.name}."
@@ -79,7 +85,7 @@ class Recognizer:
 
     @classmethod
     def from_checkpoint(cls, source: str | Path, precision: str = "fp32", threads: int | None = None) -> Recognizer:
-        """Load a checkpoint.
+        """Load a checkpoint. One whose graph does nothing but embed has vehicles found and named by `FINDER`.
 
         Args:
             source: a folder, an `.onnx` file, or a Hub model as `owner/name` or `owner/name:file.onnx`.
@@ -92,7 +98,10 @@ class Recognizer:
         checkpoint = load_checkpoint(source)
         if str(source).endswith(".onnx"):
             (precision,) = checkpoint.graphs
-        graph = Graph(checkpoint.graph_path(precision), threads)
+        graph = Graph(checkpoint.graph_path(precision), threads, required=())
+        if graph.outputs == [EMBEDDING]:
+            return cls.from_checkpoint(FINDER, threads=threads).embedding_by(checkpoint, graph)
+        graph.require(REQUIRED)
         reader, corners = checkpoint.reader_path, checkpoint.corners_path
         return cls(
             checkpoint,
@@ -115,8 +124,18 @@ class Recognizer:
             CheckpointError: the heads read features of another length, or their checkpoint cannot be loaded.
         """
         if heads and heads.checkpoint and heads.checkpoint != self._own.folder:
-            return Recognizer.from_checkpoint(heads.checkpoint, threads=self.graph.threads).with_heads(heads)
-        return Recognizer(self._own, self.graph, self._reader, heads, self._finder)
+            other = Recognizer.from_checkpoint(heads.checkpoint, threads=self.graph.threads).with_heads(heads)
+            return other.embedding_by(self._own, self._embedder) if self._embedder else other
+        return Recognizer(self._own, self.graph, self._reader, heads, self._finder, self._embedder)
+
+    def embedding_by(self, checkpoint: Checkpoint, embedder: Graph) -> Recognizer:
+        """The same vehicles with the same names, embedded by another checkpoint's graph.
+
+        It goes by that one's name and by its threshold for a match; all else is shared.
+        """
+        thresholds = replace(self._own.thresholds, match=checkpoint.thresholds.match)
+        named = replace(self._own, name=checkpoint.name, version=checkpoint.version, thresholds=thresholds)
+        return Recognizer(named, self.graph, self._reader, self._heads, self._finder, embedder)
 
     @property
     def heads(self) -> Heads | None:
@@ -131,7 +150,16 @@ class Recognizer:
     @property
     def embedding_size(self) -> int:
         """Length of a vehicle's embedding."""
-        return self.graph.counts(["reid_embeds"])[0]
+        return self._embedding_graph.counts([EMBEDDING])[0]
+
+    @property
+    def graphs(self) -> tuple[Graph, ...]:
+        """What looks at each vehicle: `graph` and, where another embeds, that one, whose embedding counts."""
+        return (self.graph, self._embedder) if self._embedder else (self.graph,)
+
+    @property
+    def _embedding_graph(self) -> Graph:
+        return self.graphs[-1]
 
     @property
     def features(self) -> int:
@@ -179,10 +207,11 @@ class Recognizer:
             found = [self._detections(outputs, row, picture.size) for row, picture in enumerate(pictures)]
         with clock.measuring("attributes"):
             described = self._describe(pictures, whole, found)
+            embeddings = self._embeddings(pictures, described)
         with clock.measuring("plates"):
             plates = self._read_plates(pictures, found, described, whole)
         return [
-            self._recognition(picture, found[row], described[row], plates[row], clock.spent())
+            self._recognition(picture, found[row], described[row], plates[row], embeddings[row], clock.spent())
             for row, picture in enumerate(pictures)
         ]
 
@@ -203,11 +232,20 @@ class Recognizer:
             found.append([Detection(Box(0, 0, *picture.size), int(categories[best]), float(scores[best]))])
         described = [[item] for item in whole]
         plates = self._read_plates(pictures, found, described, whole)
+        embeddings = self._embeddings(pictures, described)
         return [
             self._vehicle(*parts)
-            for row in zip(found, described, plates, strict=True)
+            for row in zip(found, described, plates, embeddings, strict=True)
             for parts in zip(*row, strict=True)
         ]
+
+    def embed(self, crops: Sequence[tuple[Image.Image, Box | None]]) -> np.ndarray:
+        """Embed pictures of one vehicle each, or the parts of them (pixels) that show one: (N, D) float32; N >= 1.
+
+        Of unit length, or near it where the graph is quantised.
+        """
+        graph = self._embedding_graph
+        return graph.run([graph.prepare(*crop) for crop in crops])[EMBEDDING][:, 0]
 
     def describe_boxes(self, image: ImageSource, boxes: Sequence[Box]) -> list[dict[str, np.ndarray]]:
         """The graph's outputs (1, ...) by name for each of these boxes (pixels), seen as `recognize` would see them.
@@ -318,6 +356,14 @@ class Recognizer:
             for index, (row, window) in enumerate(places):
                 described[row].append(_Described({name: values[index] for name, values in outputs.items()}, window))
         return described
+
+    def _embeddings(self, pictures: list[Image.Image], described: list[list[_Described]]) -> list[list[np.ndarray]]:
+        """The embedding (D,) of every vehicle; the graph has told it already where no other embeds."""
+        if self._embedder is None:
+            return [[item.outputs[EMBEDDING][0] for item in items] for items in described]
+        crops = [(picture, item.window) for picture, items in zip(pictures, described, strict=True) for item in items]
+        embedded = iter(self.embed(crops) if crops else ())
+        return [[next(embedded) for _ in items] for items in described]
 
     def _read_plates(
         self,
@@ -435,13 +481,16 @@ class Recognizer:
         detections: list[Detection],
         described: list[_Described],
         plates: list[PlateReading | None],
+        embeddings: list[np.ndarray],
         timings: dict[str, float],
     ) -> Recognition:
-        vehicles = tuple(map(self._vehicle, detections, described, plates))
+        vehicles = tuple(map(self._vehicle, detections, described, plates, embeddings))
         checkpoint = self.checkpoint
         return Recognition(checkpoint.name, checkpoint.heads_version, *picture.size, timings, vehicles)
 
-    def _vehicle(self, detection: Detection, item: _Described, plate: PlateReading | None) -> Vehicle:
+    def _vehicle(
+        self, detection: Detection, item: _Described, plate: PlateReading | None, embedding: np.ndarray
+    ) -> Vehicle:
         labels, heat = self.checkpoint.labels, self.checkpoint.temperatures
         return Vehicle(
             box=detection.box,
@@ -451,8 +500,9 @@ class Recognizer:
             model=rank(item.outputs["models"][0], labels.models, heat.model),
             novelty=None,
             plate=plate,
-            embedding=item.outputs["reid_embeds"][0],
+            embedding=embedding,
             colour=rank(item.outputs[_COLOURS][0], labels.colours, 1.0) if _COLOURS in item.outputs else (),
+            levels=self._hierarchy.descend(softmax(item.outputs["models"][0], heat.model)),
         )
 
 

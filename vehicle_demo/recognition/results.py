@@ -94,7 +94,8 @@ class Novelty:
 class Vehicle:
     """One vehicle. `type`, `make`, `model` and `colour` hold every label, the best first.
 
-    Not every graph tells colours. `embedding` is (256,) float32 of length 1.
+    Not every graph tells colours. `embedding` is (256,) float32 of length 1. `levels` are what the names of models add
+    up to: make, type of that make, model of that type, year (see `hierarchy`); empty where names do not tell.
     """
 
     box: Box
@@ -106,6 +107,7 @@ class Vehicle:
     plate: PlateReading | None
     embedding: np.ndarray
     colour: tuple[Scored, ...] = ()
+    levels: tuple[Scored, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; of each ranking the first `RANKED`."""

@@ -91,6 +91,7 @@ def adapted_to(
     checkpoint = recognizer.checkpoint
     pictures = read_training_pictures(data)
     from vehicle_demo.models.onnx_graph import export_graph
+    from vehicle_demo.models.vehicledino import VehicleDINO
     from vehicle_demo.models.weights import keep_weights, read_network
     from vehicle_demo.retraining.adapt import RECIPE, adapt
     from vehicle_demo.retraining.threads import one_thread
@@ -99,6 +100,8 @@ def adapted_to(
         network = read_network(checkpoint.folder)
     except (OSError, ValueError, RuntimeError) as error:
         raise RetrainError(f"The weights in {checkpoint.folder} cannot be used ({error}).") from error
+    if not isinstance(network, VehicleDINO):
+        raise RetrainError(f"The network of {checkpoint.name} only embeds; a VehicleDINO can be adapted.")
     side = network.config.attribute_size or network.config.image_size
     yield Step("adapting", 0, RECIPE.steps)
     replay = shown_again(spread(pictures.train, _SHOWN, _model), side)

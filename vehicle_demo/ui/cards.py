@@ -10,6 +10,7 @@ from PIL import Image
 
 from vehicle_demo.recognition import PlateReading, Recognition, Scored, Vehicle
 from vehicle_demo.recognition.checkpoint import Thresholds
+from vehicle_demo.recognition.hierarchy import LEVELS, sure_of
 from vehicle_demo.recognition.results import RANKED
 from vehicle_demo.ui.attention import BUTTON_HTML, PLACE_HTML
 from vehicle_demo.ui.exports import to_csv
@@ -18,6 +19,8 @@ from vehicle_demo.ui.pictures import crop_uri
 from vehicle_demo.ui.theme import category_colour
 
 _THUMBNAIL = 200
+# Body types that are written in capitals.
+_UPPER = {"suv": "SUV"}
 _CALL = """from gradio_client import Client, handle_file
 
 client = Client("{address}")
@@ -57,7 +60,7 @@ def kept_html(sentence: str) -> str:
 def _card(image: Image.Image, index: int, vehicle: Vehicle, thresholds: Thresholds, known: Known) -> str:
     category = vehicle.category
     best = vehicle.model[0]
-    title = _sure(best, thresholds.model)
+    title = _sure(best, thresholds.model, _as_far_as_known(vehicle, thresholds))
     lists = "".join(
         _ranking(name, labels, threshold)
         for name, labels, threshold in (
@@ -72,7 +75,8 @@ def _card(image: Image.Image, index: int, vehicle: Vehicle, thresholds: Threshol
         f'<summary><img src="{crop_uri(image, vehicle.box, _THUMBNAIL)}" alt="">'
         f'<span class="vd-title"><span class="vd-category">{escape(category.label)}</span> '
         f'<span class="vd-score">{category.score:.2f}</span>{mark_html(vehicle.novelty)}<br>{title}</span></summary>'
-        f"{lists}{_colour(vehicle.colour)}{_plate(image, vehicle.plate, thresholds.plate)}"
+        f"{_levels(vehicle, thresholds)}{lists}{_colour(vehicle.colour)}"
+        f"{_plate(image, vehicle.plate, thresholds.plate)}"
         f"{novelty_html(vehicle.novelty, known)}"
         '<div class="vd-actions"><button type="button" data-look-alikes>Find look-alikes</button>'
         '<button type="button" data-to-desk="vehicle">Correct</button>'
@@ -81,19 +85,45 @@ def _card(image: Image.Image, index: int, vehicle: Vehicle, thresholds: Threshol
     )
 
 
-def _sure(best: Scored, threshold: float) -> str:
+def _sure(best: Scored, threshold: float, known: str) -> str:
     label = escape(best.label)
     if best.score >= threshold:
         return f'<span class="vd-label">{label}</span>'
-    return f'<span class="vd-label vd-unsure"><span aria-hidden="true">?</span> unsure: {label}?</span>'
+    return f'<span class="vd-label vd-unsure"><span aria-hidden="true">?</span> {escape(known)}unsure: {label}?</span>'
+
+
+def _as_far_as_known(vehicle: Vehicle, thresholds: Thresholds) -> str:
+    """`a Toyota SUV, model ` of a vehicle of which no more is sure; empty where its make is not."""
+    sure = sure_of(vehicle.levels, thresholds)
+    if not sure or sure == len(LEVELS):
+        return ""
+    make, kind, model = (level.label if number < sure else "" for number, level in enumerate(vehicle.levels[:3]))
+    words = " ".join(word for word in (make, model, _UPPER.get(kind, kind)) if word)
+    return f"{'an' if make[0] in 'AEIOU' else 'a'} {words}, {LEVELS[sure]} "
+
+
+def _levels(vehicle: Vehicle, thresholds: Thresholds) -> str:
+    """From make to year, each with its score; what is not sure any more is marked."""
+    if not vehicle.levels:
+        return ""
+    sure = sure_of(vehicle.levels, thresholds)
+    rows = "".join(
+        f"<li{'' if number < sure else ' class=vd-unsure'}>{_bar(level, f'{LEVELS[number]} {level.label}')}</li>"
+        for number, level in enumerate(vehicle.levels)
+        if level.label
+    )
+    return f'<section class="vd-ranking vd-levels"><h4>from make to year</h4><ol>{rows}</ol></section>'
 
 
 def _rows(labels: Sequence[Scored]) -> str:
-    return "".join(
-        f'<li><span class="vd-name">{escape(scored.label)}</span>'
+    return "".join(f"<li>{_bar(scored, scored.label)}</li>" for scored in labels)
+
+
+def _bar(scored: Scored, name: str) -> str:
+    return (
+        f'<span class="vd-name">{escape(name)}</span>'
         f'<span class="vd-bar" aria-hidden="true"><i style="width:{scored.score * 100:.1f}%"></i></span>'
-        f'<span class="vd-percent">{scored.score * 100:.0f}%</span></li>'
-        for scored in labels
+        f'<span class="vd-percent">{scored.score * 100:.0f}%</span>'
     )
 
 

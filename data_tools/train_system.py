@@ -1,0 +1,67 @@
+"""Train Veri-Car, CLIP-SENet or CLVR from a config; goes on where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from data_tools.train import DEFAULT_DATA, add_run_arguments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `python -m data_tools train-system`."""
+    parser.add_argument("--config", required=True, help="a shipped config's name (vericar-small) or a TOML file")
+    add_run_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train all phases and leave `weights.safetensors` and `run.json` in the run's folder, for `export`."""
+    from dataclasses import asdict
+    from typing import Any
+
+    import torch
+    from safetensors.torch import save_model
+
+    from data_tools.training.loop import fit, make_accelerator
+    from data_tools.training.system_config import load_system_config
+    from data_tools.training.system_data import SystemData
+    from data_tools.training.system_losses import losses_of
+    from vehicle_demo.models.systems import build_system
+
+    config = load_system_config(args.config)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    accelerator = make_accelerator(args.cpu)
+    with accelerator.main_process_first():  # which fills the cache for all
+        data = SystemData(
+            args.data or DEFAULT_DATA, args.cache, config.data, config.levels, config.withheld, config.seed
+        )
+    torch.manual_seed(config.seed)
+    network = build_system(config.system, config.network, config.pretrained)
+    size = network.config.image_size
+    accelerator.print(
+        f"{config.system}: {len(data.taught)} pictures of {len(data.classes)} classes, {size} px, "
+        f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters",
+        flush=True,
+    )
+    labels = {
+        f"{task}s": sorted({getattr(p, task) for p in data.taught} - {None}) for task in ("type", "make", "model")
+    }
+    if accelerator.is_main_process:
+        args.run.mkdir(parents=True, exist_ok=True)
+        about = {"system": config.system, "config": asdict(config), "model": asdict(network.config), "labels": labels}
+        (args.run / "run.json").write_text(json.dumps(about, indent=1))
+    losses: Any = losses_of(config.system, network, len(data.classes)).to(memory_format=torch.channels_last)
+    for phase in config.phases:
+        torch.manual_seed(config.seed)
+        for name, parameter in losses.network.named_parameters():
+            parameter.requires_grad_(not name.startswith(phase.frozen))
+        schedule = phase.schedule_for(len(data.taught), config.batch)
+        trained = fit(
+            losses, lambda step: data.batch_at(step, config.classes, config.views, size), schedule,
+            args.run / phase.name, accelerator,
+        )  # fmt: skip
+        losses.load_state_dict(trained.state_dict())
+    if accelerator.is_main_process:
+        save_model(losses.network, str(args.run / "weights.safetensors"))
+        print(f"Weights in {args.run / 'weights.safetensors'}; next: python -m data_tools export --run {args.run}")
