@@ -242,7 +242,8 @@ def test_promoted_heads_answer_here_too(
     # Plates are read by a last layer that takes every character for the next one.
     own = read_plate_bank(python).characters
     turned = np.roll(np.arange(len(own.names) - 1), 1)
-    moved = Head(own.names, *(np.concatenate([part[turned], part[-1:]]) for part in (own.weight, own.bias)))
+    weight, bias = (np.concatenate([part[turned], part[-1:]]) for part in (own.weight, own.bias))
+    moved = Head(own.names, weight, bias)
     other = python.with_heads(Heads("v1-abcdef", heads, moved))
     for name, source in build_page(other, runtime=runtime).files.items():
         path = tmp_path / name

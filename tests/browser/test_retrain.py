@@ -42,8 +42,8 @@ def versions(app: ServedApp, home: Path) -> Iterator[Versions]:
             noise = draw.normal(scale=0.02, size=head.weight.shape).astype(np.float32)
             moved[task] = replace(head, weight=head.weight + noise)
         aside = bank.replay.where(np.arange(100))
-        sides = (Measured(heads, bank.holdout, aside) for heads in (own, replace(own, heads=moved)))
-        comparison = compare(*sides, shown(aside))
+        old, new = (Measured(heads, bank.holdout, aside) for heads in (own, replace(own, heads=moved)))
+        comparison = compare(old, new, shown(aside))
         found.add(moved, About(BUILT_IN, "", {}, comparison.to_dict(), "ada"))
     yield found
     while found.state().promoted:

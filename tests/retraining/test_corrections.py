@@ -115,9 +115,12 @@ def test_a_picture_of_several_vehicles_is_decoded_once(
 ) -> None:
     """Of a phone's photo that takes longer than to look at a vehicle in it."""
     decoded: list[object] = []
-    monkeypatch.setattr(
-        "vehicle_demo.recognition.recognizer.open_image", lambda one: (decoded.append(one), open_image(one))[1]
-    )
+
+    def opened(encoded: bytes) -> Image.Image:
+        decoded.append(encoded)
+        return open_image(encoded)
+
+    monkeypatch.setattr("vehicle_demo.recognition.recognizer.open_image", opened)
     boxes = [(4.0, 4.0, 60.0, 44.0), (8.0, 8.0, 9.0, 9.0), (10.0, 4.0, 50.0, 40.0)]
     folder = write_corrections(tmp_path / "some", [said(20, box=box) for box in boxes])
     step = last(recognizer, folder, Cache(tmp_path / "features", "graph"))

@@ -182,8 +182,8 @@ def test_what_is_misread_now_is_listed_with_its_picture(loop: Loop) -> None:
     shown = [ReadPlate("test", f"{row:064x}", Box(1, 2, 30, 40), text, "") for row, text in enumerate(some.texts)]
     wrong = replace(bank.characters, weight=-bank.characters.weight)
     empty = vehicles.holdout.where(np.arange(0))
-    vehicles = Measured(own, empty, empty)
-    found = compare(vehicles, vehicles, [], PlatesToCompare(bank.characters, wrong, some, some, shown))
+    side = Measured(own, empty, empty)
+    found = compare(side, side, [], PlatesToCompare(bank.characters, wrong, some, some, shown))
     right = found.plates[ASIDE].exact.before.right
     assert right >= 8 and found.plates[ASIDE].exact.after.right == 0 and found.plates[ASIDE].cer[1] > 0.5
     turned = [one for one in found.turned if one.task == PLATE]

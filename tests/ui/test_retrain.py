@@ -58,7 +58,8 @@ def version(services: Services) -> str:
     new, old, bank = heads(7, extra=1), built_in_heads(checkpoint), read_bank(checkpoint)
     name = versions.add(new, ABOUT).name
     none = bank.holdout.where(bank.holdout.truth["make"] == "x")
-    found = compare(*(Measured(one, bank.holdout, none) for one in (old, versions.load(name))), [])
+    before, after = (Measured(one, bank.holdout, none) for one in (old, versions.load(name)))
+    found = compare(before, after, [])
     return versions.add(new, About(BUILT_IN, "0", {}, found.to_dict(), "ada")).name
 
 

@@ -28,6 +28,8 @@ def add_lora(backbone: nn.Module, rank: int) -> None:
 
 def merge_lora(module: nn.Module) -> None:
     """Add every adapter's product to the weights it adapts and take the adapters out, in place."""
+    # By this peft knows what has adapters already.
+    vars(module).pop("peft_config", None)
     for name, child in list(module.named_children()):
         if isinstance(child, LoraLayer):
             child.merge()

@@ -153,7 +153,7 @@ class _Lessons:
         logits = self._naming(now["attribute_features"])
         loss = self._recipe.keep * (1 - (now["reid_embeds"] * described["reid_embeds"]).sum(dim=1).mean())
         for one, other in zip(maps_now, maps, strict=True):
-            loss = loss + self._recipe.keep * F.mse_loss(one, other)
+            loss = loss + self._recipe.keep * F.mse_loss(one, other) / other.var()
         for task, answered in logits.items():
             weight = self._weight[task][new].to(device)
             each = F.cross_entropy(answered[: len(new)], self._new[task][new].clamp(min=0).to(device), reduction="none")
