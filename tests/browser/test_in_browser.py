@@ -75,6 +75,12 @@ def assert_agree(said: Mapping[str, Any], expected: Mapping[str, Any], python: R
             close = first["score"] - second["score"] < 0.02
             assert ours[kind][0]["label"] == first["label"] or (close and ours[kind][0]["label"] == second["label"])
             assert score == pytest.approx(first["score"], abs=0.05)
+        assert len(ours["levels"]) == len(theirs["levels"])
+        for level, expected_level in zip(ours["levels"], theirs["levels"], strict=True):
+            if expected_level["score"] < 0.55:
+                break  # another branch may have as much
+            assert level["label"] == expected_level["label"]
+            assert level["score"] == pytest.approx(expected_level["score"], abs=0.05)
         text = theirs["plate"] and theirs["plate"]["text"]
         assert (ours["plate"] and ours["plate"]["text"]) == text or theirs["plate"]["score"] < unsure
         assert np.dot(ours["embedding"], theirs["embedding"]) > 0.99

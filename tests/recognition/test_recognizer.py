@@ -43,7 +43,18 @@ def test_answer_has_the_contracts_keys(tmp_path: Path) -> None:
     assert set(answer) == {"checkpoint", "heads_version", "image", "timings_ms", "vehicles"}
     assert answer["image"] == {"width": 200, "height": 100}
     (vehicle,) = answer["vehicles"]
-    assert set(vehicle) == {"box", "category", "type", "make", "model", "novelty", "plate", "embedding", "colour"}
+    assert set(vehicle) == {
+        "box",
+        "category",
+        "type",
+        "make",
+        "model",
+        "novelty",
+        "plate",
+        "embedding",
+        "colour",
+        "levels",
+    }
     assert [scored["label"] for scored in vehicle["colour"]] == ["colour b", "colour a", "colour c"]
     assert vehicle["category"]["label"] == "suv"
     assert vehicle["plate"]["text"] == "AB12" and len(vehicle["plate"]["characters"]) == 4

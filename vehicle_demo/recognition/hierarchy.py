@@ -16,19 +16,19 @@ LEVELS = ("make", "type", "model", "year")
 class Hierarchy:
     """The names of a checkpoint's models, each taken apart into make, body type, the maker's own name and year.
 
-    Names that do not say their make are in it by themselves and lie on no path. Where a name says no type or no year,
-    that level of it is "".
+    `paths` has these for every model, by its place. Names that do not say their make are in it by themselves and lie on
+    no path: None. Where a name says no type or no year, that level of it is "".
     """
 
     def __init__(self, labels: Labels) -> None:
-        self._paths = [_path(model, labels) for model in labels.models]
+        self.paths = [_path(model, labels) for model in labels.models]
 
     def descend(self, probabilities: np.ndarray) -> tuple[Scored, ...]:
         """The likeliest make, of its types the likeliest, and so on, each with its share of the probability (M,).
 
         Scores never rise on the way down. Empty where no name says its make.
         """
-        left = [(path, float(share)) for path, share in zip(self._paths, probabilities, strict=True) if path]
+        left = [(path, float(share)) for path, share in zip(self.paths, probabilities, strict=True) if path]
         found = []
         for level in range(len(LEVELS)) if left else ():
             shares: dict[str, float] = {}

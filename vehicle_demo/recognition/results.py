@@ -119,6 +119,7 @@ class Vehicle:
             "novelty": asdict(self.novelty) if self.novelty else None,
             "plate": self.plate.to_dict() if self.plate else None,
             "embedding": [round(float(value), 6) for value in self.embedding],
+            "levels": [asdict(level) for level in self.levels],
         }
 
 

@@ -29,7 +29,9 @@ from vehicle_demo.recognition import (
     results,
 )
 from vehicle_demo.recognition.heads import TENSORS, UNTOLD, Heads, features_of
+from vehicle_demo.recognition.hierarchy import LEVELS, Hierarchy
 from vehicle_demo.ui import exports
+from vehicle_demo.ui.cards import UPPER
 from vehicle_demo.ui.theme import CATEGORY_COLOURS, OTHER_COLOUR, theme
 
 _STATIC = Path(__file__).parent / "static"
@@ -109,6 +111,8 @@ def build_page(
             "bytes": images.MAX_BYTES, "pixels": images.MAX_PIXELS,
             "min_side": images.MIN_SIDE, "max_aspect": images.MAX_ASPECT,
         },
+        "levels": LEVELS,
+        "upper": UPPER,
         "colours": CATEGORY_COLOURS,
         "other_colour": OTHER_COLOUR,
         "csv": {"columns": exports.COLUMNS, "formula": exports.FORMULA},
@@ -137,6 +141,7 @@ def _settings(answering: Recognizer) -> dict[str, Any]:
         "fewest_pixels": rectify.FEWEST_PIXELS,
         "alphabet": plates.ALPHABET,
         "ranked": results.RANKED,
+        "paths": Hierarchy(answering.checkpoint.labels).paths,
         "crop_steps": boxes.CROP_STEPS,
         "plate_steps": boxes.PLATE_STEPS,
         "heads": {

@@ -20,7 +20,7 @@ from vehicle_demo.ui.theme import category_colour
 
 _THUMBNAIL = 200
 # Body types that are written in capitals.
-_UPPER = {"suv": "SUV"}
+UPPER = {"suv": "SUV"}
 _CALL = """from gradio_client import Client, handle_file
 
 client = Client("{address}")
@@ -98,7 +98,7 @@ def _as_far_as_known(vehicle: Vehicle, thresholds: Thresholds) -> str:
     if not sure or sure == len(LEVELS):
         return ""
     make, kind, model = (level.label if number < sure else "" for number, level in enumerate(vehicle.levels[:3]))
-    words = " ".join(word for word in (make, model, _UPPER.get(kind, kind)) if word)
+    words = " ".join(word for word in (make, model, UPPER.get(kind, kind)) if word)
     return f"{'an' if make[0] in 'AEIOU' else 'a'} {words}, {LEVELS[sure]} "
 
 

@@ -4,10 +4,10 @@ const ENTITIES = {'&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&
 const escape = (text) => String(text).replace(/[&<>"']/g, (character) => ENTITIES[character]);
 const percent = (score) => `${(score * 100).toFixed(0)}%`;
 
-/** How things look that the server decides: hues by category and which columns a CSV has. */
+/** How things look that the server decides: hues by category, which columns a CSV has, from make to year. */
 export class Cards {
-  constructor({colours, other_colour: other, csv, checkpoint}) {
-    Object.assign(this, {colours, other, csv, checkpoint});
+  constructor({colours, other_colour: other, csv, checkpoint, levels, upper}) {
+    Object.assign(this, {colours, other, csv, checkpoint, levels, upper});
   }
 
   #hue(label) {
@@ -55,8 +55,31 @@ export class Cards {
     const rankings = ['type', 'make', 'model'].map((kind) => ranking(kind, vehicle[kind], vehicle[kind][0].score < thresholds[kind])).join('');
     return `<details class="vd-card" data-vehicle="${index}" data-score="${category.score.toFixed(4)}" style="--vd-hue:${this.#hue(category.label)}">`
       + `<summary><img src="${crop}" alt=""><span class="vd-title"><span class="vd-category">${escape(category.label)}</span> `
-      + `<span class="vd-score">${category.score.toFixed(2)}</span><br>${sure(vehicle.model[0], thresholds.model)}</span></summary>`
-      + `${rankings}${colour(vehicle.colour)}${plateHtml(vehicle.plate, plate, thresholds.plate)}</details>`;
+      + `<span class="vd-score">${category.score.toFixed(2)}</span><br>${sure(vehicle.model[0], thresholds.model, this.#known(vehicle.levels))}</span></summary>`
+      + `${this.#fromMakeToYear(vehicle.levels)}${rankings}${colour(vehicle.colour)}${plateHtml(vehicle.plate, plate, thresholds.plate)}</details>`;
+  }
+
+  /** How many of the levels, from the make down, are as sure as a label must be; a year as its model. */
+  #sureOf(levels) {
+    const {make, type, model} = this.checkpoint.thresholds, unsure = levels.findIndex(({score}, place) => score < [make, type, model, model][place]);
+    return unsure < 0 ? levels.length : unsure;
+  }
+
+  /** `a Toyota SUV, model ` of a vehicle of which no more is sure; empty where its make is not. */
+  #known(levels) {
+    const sure = this.#sureOf(levels);
+    if (!sure || sure === this.levels.length) return '';
+    const [make, kind, model] = levels.map(({label}, place) => (place < sure ? label : ''));
+    const words = [make, model, this.upper[kind] ?? kind].filter(Boolean).join(' ');
+    return `${'AEIOU'.includes(make[0]) ? 'an' : 'a'} ${words}, ${this.levels[sure]} `;
+  }
+
+  #fromMakeToYear(levels) {
+    if (!levels.length) return '';
+    const sure = this.#sureOf(levels);
+    const list = levels.map(({label, score}, place) => (label
+      ? `<li${place < sure ? '' : ' class=vd-unsure'}>${bar({label: `${this.levels[place]} ${label}`, score})}</li>` : '')).join('');
+    return `<section class="vd-ranking vd-levels"><h4>from make to year</h4><ol>${list}</ol></section>`;
   }
 
   #table(answer) {
@@ -85,14 +108,15 @@ export function examples(list) {
     + `<img src="${escape(url)}" alt="Example: ${escape(name)}" loading="lazy"></button>`).join('');
 }
 
-function sure({label, score}, threshold) {
+function sure({label, score}, threshold, known) {
   if (score >= threshold) return `<span class="vd-label">${escape(label)}</span>`;
-  return `<span class="vd-label vd-unsure"><span aria-hidden="true">?</span> unsure: ${escape(label)}?</span>`;
+  return `<span class="vd-label vd-unsure"><span aria-hidden="true">?</span> ${escape(known)}unsure: ${escape(label)}?</span>`;
 }
 
-const rows = (labels) => labels.map(({label, score}) => `<li><span class="vd-name">${escape(label)}</span>`
-  + `<span class="vd-bar" aria-hidden="true"><i style="width:${(score * 100).toFixed(1)}%"></i></span>`
-  + `<span class="vd-percent">${percent(score)}</span></li>`).join('');
+const bar = ({label, score}) => `<span class="vd-name">${escape(label)}</span>`
+  + `<span class="vd-bar" aria-hidden="true"><i style="width:${(score * 100).toFixed(1)}%"></i></span><span class="vd-percent">${percent(score)}</span>`;
+
+const rows = (labels) => labels.map((scored) => `<li>${bar(scored)}</li>`).join('');
 
 const UNSURE = ' <span class="vd-unsure">unsure</span>';
 

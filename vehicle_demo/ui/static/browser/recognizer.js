@@ -174,7 +174,20 @@ export class Recognizer {
       novelty: null,
       plate,
       embedding: [...outputs.reid_embeds.data],
+      levels: this.#descended(softmax(outputs.models.data, temperatures.model)),
     };
+  }
+
+  /** The likeliest make, of its types the likeliest, and so on, each with its share; see recognition/hierarchy.py. */
+  #descended(scores) {
+    let left = this.settings.paths.flatMap((path, place) => (path ? [{path, score: scores[place]}] : []));
+    return [...(left[0]?.path ?? [])].map((_, level) => {
+      const shares = new Map();
+      for (const {path, score} of left) shares.set(path[level], (shares.get(path[level]) ?? 0) + score);
+      const [label, score] = [...shares].reduce((best, one) => (one[1] > best[1] ? one : best));
+      left = left.filter(({path}) => path[level] === label);
+      return {label, score};
+    });
   }
 
   #ranked(logits, names, temperature) {
