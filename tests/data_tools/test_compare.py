@@ -67,7 +67,7 @@ def test_what_one_of_them_lacks_is_a_dash_and_what_all_lack_is_no_row() -> None:
     ]
     assert lines[2].split("|")[2:4] == [" 0.250 ", " —           "] and lines[3].split("|")[2:4] == [
         " 12.5  ",
-        " 3           ",
+        " 3.0         ",
     ]
     assert len({len(line) for line in lines}) == 1
 
