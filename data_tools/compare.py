@@ -132,4 +132,4 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def _shown(value: float | None) -> str:
     if value is None:
         return _NOTHING
-    return f"{value:.3f}" if value < 2 else f"{value:.2f}".rstrip("0").rstrip(".")
+    return f"{value:.3f}" if value < 2 else f"{value:.1f}"

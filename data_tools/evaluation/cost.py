@@ -37,7 +37,8 @@ def network_cost(folder: Path) -> dict[str, float]:
     from data_tools.export import load_run
     from vehicle_demo.models.vehicledino import parameters_in_millions
 
-    network = load_run(folder)[0].eval()
+    # The counter follows gradients, which must then be wanted nowhere.
+    network = load_run(folder)[0].eval().requires_grad_(False)
     size = network.config.image_size
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, size, size))

@@ -1,4 +1,8 @@
-"""What the papers say of themselves: on other pictures, with pretrained backbones. Never measured here."""
+"""What the papers say of themselves: on other pictures, with pretrained backbones. Never measured here.
+
+Copied from what others cite of them in public (a digest of CLIP-SENet's tables, the README of a re-implementation of
+Veri-Car), as the papers' pages could not be opened; of CLVR nothing was found that could be checked, so it has none.
+"""
 
 from __future__ import annotations
 

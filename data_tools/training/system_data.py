@@ -27,7 +27,8 @@ _LEAST = 0.5
 class SystemBatch:
     """images (N, 3, S, S) float32, normalised; labels (N, L) int64, a number for each level; places (N,) int64.
 
-    The last level's numbers run from 0 to the number of classes where it is the only one. A place is a camera.
+    The last level's numbers run from 0 to the number of classes where it is the only one. A place is a camera, -1 where
+    none is known.
     """
 
     images: Tensor
@@ -95,6 +96,6 @@ class SystemData:
                 images[spots] = windowed(array, rows, rng, _LEAST, size, mirror=True)
         images = erase_some(blur_some(change_light(images, generator, 0.4), generator, 0.15), generator, 0.25)
         cameras = [self._arrays[place].pictures[row].camera_id for place, row in drawn]
-        places = [self.cameras.index(camera) if camera else 0 for camera in cameras]
+        places = [self.cameras.index(camera) if camera else -1 for camera in cameras]
         labels = self._labels[np.repeat(chosen, views)]
         return SystemBatch(normalise(images), labels, torch.tensor(places))

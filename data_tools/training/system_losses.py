@@ -78,6 +78,12 @@ class ClipSenetLosses(SystemLosses):
         self.contrast = SupConLoss()
 
     def answer(self, batch: SystemBatch) -> Tensor:
+        """Raises ValueError for a camera beyond the network's places."""
+        places = self.network.places
+        if places is not None and int(batch.places.max()) >= places.num_embeddings:
+            raise ValueError(
+                f"The config has {places.num_embeddings} places, the pictures have more cameras: set network.places."
+            )
         return self.network.features(batch.images, batch.places)
 
     def compared(self, answer: Tensor, labels: Tensor) -> dict[str, Tensor]:

@@ -12,11 +12,13 @@ import pytest
 
 from data_tools.__main__ import main
 from data_tools.compare import measured_table
+from data_tools.evaluation.cost import graph_cost, network_cost
 from data_tools.evaluation.papers import CLAIMS
 from data_tools.evaluation.retrieval import Named, open_world_figures, retrieval_figures
 from tests.data_tools.files import write_cars, write_rear_views
 from tests.graphs import write_checkpoint, write_embedder
 from vehicle_demo.recognition import recognizer
+from vehicle_demo.recognition.graph import Graph
 from vehicle_demo.recognition.names import line_of, year_of
 
 
@@ -65,7 +67,7 @@ def test_what_one_of_them_lacks_is_a_dash_and_what_all_lack_is_no_row() -> None:
     ]
     assert lines[2].split("|")[2:4] == [" 0.250 ", " —           "] and lines[3].split("|")[2:4] == [
         " 12.5  ",
-        " 3           ",
+        " 3.0         ",
     ]
     assert len({len(line) for line in lines}) == 1
 
@@ -103,6 +105,15 @@ def test_one_command_compares_what_embeds_with_what_finds(
     assert {"reid.map", "reranked.map"} <= set(whole) & set(small)
     printed = capsys.readouterr().out
     assert "| re-ID mAP" in printed and "Reported by the papers" in printed and "96.18" in printed
+
+
+def test_the_shipped_network_is_counted_whole() -> None:
+    """It has parameters among its queries, over which counting once stumbled."""
+    cost = network_cost(Path(__file__).parents[2] / "checkpoints" / "vehicledino-nano")
+    # Its graph holds little but these, four bytes each.
+    graph = graph_cost(Graph(Path(__file__).parents[2] / "checkpoints" / "vehicledino-nano" / "model.onnx"))
+    assert cost["parameters"] * 4 == pytest.approx(graph["mb"], rel=0.1)
+    assert 1 < cost["gflops"] < 10 and graph["ms"] > 1
 
 
 def test_nothing_to_compare_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,15 @@ def test_batches_have_views_of_classes_and_repeat_where_there_are_too_few(folder
     assert data.batch_at(0, classes=9, views=1, size=32).images.shape[0] == 9
 
 
+def test_more_cameras_than_places_are_said_so(folder: Path) -> None:
+    data = SystemData([folder], folder / "cache", ["cars196", "reid"], ["vehicle"], 0.0, seed=3)
+    batch = data.batch_at(0, classes=6, views=2, size=64)
+    assert batch.places.tolist().count(-1) == 6 and batch.places.max() == 1  # half of the classes are no one's camera
+    losses = losses_of("clip_senet", build_system("clip_senet", {**SMALL["clip_senet"], "places": 1}), classes=6)
+    with pytest.raises(ValueError, match="1 places"):
+        losses(batch)
+
+
 def test_levels_go_from_coarse_to_fine(folder: Path) -> None:
     data = SystemData([folder], folder / "cache", ["cars196"], ["make", "type", "model", "year"], 0.0, seed=0)
     by_class = data.batch_at(0, classes=3, views=1, size=32).labels

@@ -154,8 +154,10 @@ def test_places_change_what_is_learnt_and_not_what_is_exported() -> None:
     with torch.no_grad():
         here, there = (network.features(picture, torch.full((2,), place)) for place in (0, 2))
         untold = network.features(picture)
+        some = network.features(picture, torch.tensor([-1, 0]))
     torch.testing.assert_close(there - here, (network.places.weight[2] - network.places.weight[0]).expand(2, -1))
     assert not torch.equal(untold, here)
+    torch.testing.assert_close(some, torch.stack([untold[0], here[1]]))
 
 
 @pytest.mark.parametrize("name", list(SMALL))

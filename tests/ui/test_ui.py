@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.graphs import write_checkpoint
-from vehicle_demo.recognition import Box, CheckpointError, PlateReading, Recognition, Scored, Vehicle
+from tests.graphs import EMBEDDED, write_checkpoint, write_embedder
+from vehicle_demo.recognition import Box, CheckpointError, PlateReading, Recognition, Scored, Vehicle, recognizer
 from vehicle_demo.recognition.checkpoint import Thresholds
 from vehicle_demo.recognition.results import Character
 from vehicle_demo.ui.cards import cards_html, message_html
@@ -69,6 +69,17 @@ def test_a_card_says_as_much_as_is_sure_from_the_make_down() -> None:
     assert "an Audi Q5 SUV, year unsure:" in cards_html(IMAGE, shown, Thresholds(model=0.35), "n", KNOWN)
     assert "> unsure: Audi A5" in cards_html(IMAGE, shown, Thresholds(make=0.95), "n", KNOWN)
     assert "vd-levels" not in cards_html(IMAGE, plain, Thresholds(), "n", KNOWN)
+
+
+def test_what_only_embeds_can_be_chosen_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finder = write_checkpoint(tmp_path / "all" / "a-finder")
+    write_embedder(tmp_path / "all" / "b-looker")
+    monkeypatch.setattr(recognizer, "FINDER", finder)
+    services = find_services(tmp_path / "all", tmp_path / "none", tmp_path / "home")
+    assert list(services.choices) == ["drawn-nano FP32", "looker FP32"]
+    by_finder, by_looker = (services.recognizer(name).recognize(IMAGE).vehicles[0] for name in services.choices)
+    assert by_looker.box == by_finder.box and by_looker.model == by_finder.model
+    assert by_looker.embedding.shape == (EMBEDDED,) != by_finder.embedding.shape
 
 
 def test_labels_cannot_bring_markup_into_the_page() -> None:

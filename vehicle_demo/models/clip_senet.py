@@ -80,7 +80,7 @@ class ClipSenet(Embedder):
             nn.init.zeros_(self.places.weight)
 
     def features(self, images: Tensor, places: Tensor | None = None) -> Tensor:
-        """images as for `embed`, places (N,) int64 where they are told -> T (N, fused), of any length.
+        """images as for `embed`, places (N,) int64, -1 where none is told -> T (N, fused), of any length.
 
         The paper does not say where its camera and viewpoint come in; here they are added at the end.
         """
@@ -92,7 +92,9 @@ class ClipSenet(Embedder):
             final = self.fuse(torch.cat([semantic, appearance], dim=1))  # T_u, equation (3)
             if self.enhance is not None:
                 final = final + self.enhance(semantic)  # T = T_u + T_s', equation (5)
-        return final if places is None or self.places is None else final + self.places(places)
+        if places is None or self.places is None:
+            return final
+        return final + self.places(places.clamp(min=0)) * (places >= 0).unsqueeze(1)
 
     def embed(self, images: Tensor) -> Tensor:
         """See `Embedder.embed`; D = `fused`. Nothing is told of the camera."""
