@@ -134,7 +134,7 @@ def test_unknown_characters_teach_nothing() -> None:
     assert "unread" not in full
 
 
-@pytest.mark.parametrize(("sureness", "teaches"), [(0.1, False), (30.0, True)])
+@pytest.mark.parametrize(("sureness", "teaches"), [(0.1, False), (300.0, True)])
 def test_an_unread_plate_teaches_only_where_it_is_read_surely(sureness: float, teaches: bool) -> None:
     torch.manual_seed(0)
     network = PlateReader()
