@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
     print("\n".join(measured_table(figures)))
     print("\nReported by the papers, in per cent, on other pictures and from pretrained backbones:\n")
     rows = [
-        [claim.system, claim.setting, *(_shown(claim.figures.get(name)) for name in _CLAIMED), claim.source]
+        [claim.system, claim.setting, *(_claimed(claim.figures.get(name)) for name in _CLAIMED), claim.source]
         for claim in CLAIMS
     ]
     print("\n".join(table(["system", "setting", *_CLAIMED, "from"], rows)))
@@ -127,6 +127,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
     ]
+
+
+def _claimed(value: float | None) -> str:
+    return _NOTHING if value is None else f"{value:g}"
 
 
 def _shown(value: float | None) -> str:

@@ -15,6 +15,7 @@ from data_tools.serving import PROJECT, ServedApp, served_app
 from vehicle_demo.annotation.store import Store
 from vehicle_demo.recognition import Recognizer
 from vehicle_demo.recognition.heads import Head
+from vehicle_demo.recognition.results import RANKED
 from vehicle_demo.retraining.retrain import versions_of
 from vehicle_demo.retraining.shipped import built_in_heads
 from vehicle_demo.retraining.versions import BUILT_IN, About, Versions
@@ -82,7 +83,7 @@ def test_the_review_queue_follows_promotion_and_roll_back(
     numbers = store.add(new_vehicles(recognizer, photo.read_bytes(), found, None, "rescored"))
 
     def models() -> list[list[tuple[str, float]]]:
-        return [[(one.label, one.score) for one in store.vehicle(number).model] for number in numbers]
+        return [[(one.label, one.score) for one in store.vehicle(number).model[:RANKED]] for number in numbers]
 
     def until(version: str) -> None:
         end = time.monotonic() + WAIT_S
@@ -90,7 +91,7 @@ def test_the_review_queue_follows_promotion_and_roll_back(
             assert time.monotonic() < end, "The queue was not predicted again."
             time.sleep(0.1)
 
-    before = [[(one.label, one.score) for one in vehicle.model] for vehicle in found]
+    before = [[(one.label, one.score) for one in vehicle.model[:RANKED]] for vehicle in found]
     versions, name = turned(home, recognizer)
     versions.promote(name, "ada", BUILT_IN)
     try:
