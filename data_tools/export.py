@@ -201,7 +201,9 @@ def _log_lines(training_run: Path) -> Iterator[str]:
     """The logs of all phases that have one, in their order, each line with its phase's name."""
     import json
 
-    for phase in json.loads((training_run / "run.json").read_text())["config"]["phases"]:
+    from vehicle_demo.models.files import RUN_FILE
+
+    for phase in json.loads((training_run / RUN_FILE).read_text())["config"]["phases"]:
         log = training_run / phase["name"] / "log.jsonl"
         for line in log.read_text().splitlines() if log.exists() else []:
             yield json.dumps({"phase": phase["name"], **json.loads(line)}) + "\n"

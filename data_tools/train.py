@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> None:
     from data_tools.training.joint import JointLosses
     from data_tools.training.loop import fit, make_accelerator
     from data_tools.training.start import read_from_git, start_from
+    from vehicle_demo.models.files import RUN_FILE, WEIGHTS_FILE
     from vehicle_demo.models.vehicledino import PRESETS, VehicleDINO, describe_size
 
     config = load_config(args.config)
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
         args.run.mkdir(parents=True, exist_ok=True)
         about = {"config": asdict(config), "processes": accelerator.num_processes}
         about |= {"model": model.config.to_dict(), "labels": asdict(labels)}
-        (args.run / "run.json").write_text(json.dumps(about, indent=1))
+        (args.run / RUN_FILE).write_text(json.dumps(about, indent=1))
     losses = JointLosses(model, data.kinds).to(memory_format=torch.channels_last)
     for phase in config.phases:
         torch.manual_seed(config.seed)
@@ -79,8 +80,8 @@ def run(args: argparse.Namespace) -> None:
         trained = fit(losses, batch_at, phase.schedule, args.run / phase.name, accelerator)
         losses.load_state_dict(trained.state_dict())
     if accelerator.is_main_process:
-        save_model(model, str(args.run / "weights.safetensors"))
-        print(f"Weights in {args.run / 'weights.safetensors'}; next: python -m data_tools export --run {args.run}")
+        save_model(model, str(args.run / WEIGHTS_FILE))
+        print(f"Weights in {args.run / WEIGHTS_FILE}; next: python -m data_tools export --run {args.run}")
 
 
 def _found(folders: list[Path], name: str) -> Path:

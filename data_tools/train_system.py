@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> None:
     from data_tools.training.system_config import load_system_config
     from data_tools.training.system_data import SystemData
     from data_tools.training.system_losses import losses_of
+    from vehicle_demo.models.files import RUN_FILE, WEIGHTS_FILE
     from vehicle_demo.models.systems import build_system
 
     config = load_system_config(args.config)
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
     if accelerator.is_main_process:
         args.run.mkdir(parents=True, exist_ok=True)
         about = {"system": config.system, "config": asdict(config), "model": asdict(network.config), "labels": labels}
-        (args.run / "run.json").write_text(json.dumps(about, indent=1))
+        (args.run / RUN_FILE).write_text(json.dumps(about, indent=1))
     losses: Any = losses_of(config.system, network, len(data.classes)).to(memory_format=torch.channels_last)
     for phase in config.phases:
         torch.manual_seed(config.seed)
@@ -63,5 +64,5 @@ def run(args: argparse.Namespace) -> None:
         )  # fmt: skip
         losses.load_state_dict(trained.state_dict())
     if accelerator.is_main_process:
-        save_model(losses.network, str(args.run / "weights.safetensors"))
-        print(f"Weights in {args.run / 'weights.safetensors'}; next: python -m data_tools export --run {args.run}")
+        save_model(losses.network, str(args.run / WEIGHTS_FILE))
+        print(f"Weights in {args.run / WEIGHTS_FILE}; next: python -m data_tools export --run {args.run}")

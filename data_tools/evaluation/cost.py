@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vehicle_demo.models.files import RUN_FILE
 from vehicle_demo.recognition.graph import Graph
 
 _RUNS = 20
@@ -29,7 +30,7 @@ def network_cost(folder: Path) -> dict[str, float]:
 
     Counted are the floating-point operations of convolutions and matrix products, two for each multiply-add.
     """
-    if not (folder / "run.json").exists():
+    if not (folder / RUN_FILE).exists():
         return {}
     import torch
     from torch.utils.flop_counter import FlopCounterMode

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import bindparam, text
 
 from vehicle_demo.annotation.items import (
     PARTS,
+    Item,
     PlateItem,
     VehicleItem,
     lowest,
@@ -47,13 +49,7 @@ def predict_again(store: Store, items: Sequence[VehicleItem]) -> None:
     """
     with store.writing() as connection:
         for item in items:
-            common = {
-                "id": item.id,
-                "prediction": json.dumps(item.prediction()),
-                "confidence": item.confidence,
-                "heads": item.heads_version,
-            }
-            if connection.execute(_SET_ITEM, common).rowcount:
+            if connection.execute(_SET_ITEM, _common(item, item.prediction(), item.confidence)).rowcount:
                 urgency = {"urgency": item.urgency.score, "reason": item.urgency.reason, "why": item.urgency.why}
                 connection.execute(_SET_VEHICLE, {"id": item.id, **item.best(), **urgency})
 
@@ -88,16 +84,21 @@ def read_again(store: Store, items: Sequence[PlateItem]) -> None:
     """
     with store.writing() as connection:
         for item in items:
-            common = {
-                "id": item.id,
-                "prediction": json.dumps(reading_values(item.reading)),
-                "confidence": lowest(item.reading),
-                "heads": item.heads_version,
-            }
+            common = _common(item, reading_values(item.reading), lowest(item.reading))
             if connection.execute(_SET_READ_ITEM, common).rowcount:
                 read = item.reading.text if item.reading else ""
                 told = {"id": item.id, "reading": read, "layout": layout_of(read), "length": len(read)}
                 connection.execute(_SET_PLATE, told)
+
+
+def _common(item: Item, prediction: dict[str, Any] | None, confidence: float) -> dict[str, Any]:
+    """What changes in the table `items`, of either kind."""
+    return {
+        "id": item.id,
+        "prediction": json.dumps(prediction),
+        "confidence": confidence,
+        "heads": item.heads_version,
+    }
 
 
 _WAITS = f"coalesce(o.people, 0) < i.opinions AND i.id NOT IN {DECIDED}"

@@ -66,7 +66,7 @@ class Recognizer:
             labels = labels_from_metadata(graph.metadata)
         self._own = replace(checkpoint, labels=labels.completed(counts))
         self.checkpoint = heads.described(self._own) if heads else self._own
-        self._hierarchy = Hierarchy(self.checkpoint.labels)
+        self.hierarchy = Hierarchy(self.checkpoint.labels)
         self.graph = graph
         self._reader = reader
         self._finder = finder
@@ -502,7 +502,7 @@ class Recognizer:
             plate=plate,
             embedding=embedding,
             colour=rank(item.outputs[_COLOURS][0], labels.colours, 1.0) if _COLOURS in item.outputs else (),
-            levels=self._hierarchy.descend(softmax(item.outputs["models"][0], heat.model)),
+            levels=self.hierarchy.descend(softmax(item.outputs["models"][0], heat.model)),
         )
 
 

@@ -29,7 +29,7 @@ from vehicle_demo.recognition import (
     results,
 )
 from vehicle_demo.recognition.heads import TENSORS, UNTOLD, Heads, features_of
-from vehicle_demo.recognition.hierarchy import LEVELS, Hierarchy
+from vehicle_demo.recognition.hierarchy import LEVELS
 from vehicle_demo.ui import exports
 from vehicle_demo.ui.cards import UPPER
 from vehicle_demo.ui.theme import CATEGORY_COLOURS, OTHER_COLOUR, theme
@@ -141,7 +141,7 @@ def _settings(answering: Recognizer) -> dict[str, Any]:
         "fewest_pixels": rectify.FEWEST_PIXELS,
         "alphabet": plates.ALPHABET,
         "ranked": results.RANKED,
-        "paths": Hierarchy(answering.checkpoint.labels).paths,
+        "paths": answering.hierarchy.paths,
         "crop_steps": boxes.CROP_STEPS,
         "plate_steps": boxes.PLATE_STEPS,
         "heads": {

@@ -24,6 +24,8 @@ from vehicle_demo.ui.queries import MOST, Search, asked, of_photo, of_plate, of_
 from vehicle_demo.ui.ranklist import header_html, other_checkpoint_html, query_html, results_html
 from vehicle_demo.ui.services import Services
 
+# Where a confident match begins in a gallery whose own vehicles do not tell.
+_CALIBRATED = "as the checkpoint was calibrated"
 _FILTERS = ("camera", "type", "make", "colour")
 _TIME = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d(\.\d+)?)?)?)?)?)?")
 
@@ -100,7 +102,7 @@ class _Tab:
                             recognizer.checkpoint.thresholds.match,
                             step=0.01,
                             label="Match from cosine",
-                            info="as the checkpoint was calibrated",
+                            info=_CALIBRATED,
                         )
                         rerank = gr.Checkbox(False, label="Re-rank the top 200 by shared neighbours")
                     results = gr.HTML(message_html("Opening the gallery.", "empty"), elem_id="vd-gallery-results")
@@ -278,7 +280,7 @@ class _Tab:
     def _threshold(self, name: str) -> gr.Slider:
         """Where a confident match begins: as this gallery's own vehicles say, or else the checkpoint's."""
         own = self._gallery(name).match_from
-        told = "as this gallery's own vehicles say" if own is not None else "as the checkpoint was calibrated"
+        told = "as this gallery's own vehicles say" if own is not None else _CALIBRATED
         match = self._services.recognizer().checkpoint.thresholds.match if own is None else own
         return gr.Slider(value=round(max(match, 0.0), 2), info=told)
 
