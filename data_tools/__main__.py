@@ -7,9 +7,10 @@ import importlib
 import sys
 
 COMMANDS = (
-    "render", "draw_plates", "train", "train_system", "train_reader", "train_corners", "export", "calibrate",
-    "evaluate", "compare", "card", "index", "measure_gallery", "replay_bank", "plate_bank", "retrain", "benchmark",
-    "benchmark_gallery", "load_test", "benchmark_browser", "benchmark_tabs", "review", "users",
+    "render", "draw_plates", "seal_readings", "train", "train_backbone", "train_system", "train_reader",
+    "train_corners", "export", "calibrate", "evaluate", "compare", "card", "index", "measure_gallery",
+    "replay_bank", "plate_bank", "retrain", "benchmark", "benchmark_gallery", "load_test",
+    "benchmark_browser", "benchmark_tabs", "review", "users",
 )  # fmt: skip
 
 

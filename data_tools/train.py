@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
         torch.set_num_threads(args.threads)
     accelerator = make_accelerator(args.cpu)
     folders = args.data or DEFAULT_DATA
-    teacher = _found(folders, config.feature_teacher) if config.feature_teacher else None
+    teacher = found(folders, config.feature_teacher) if config.feature_teacher else None
     with accelerator.main_process_first():  # which fills the cache for all
         data = TrainingData(folders, args.cache, config.seed, feature_teacher=teacher)
     labels = data.labels
@@ -84,7 +84,8 @@ def run(args: argparse.Namespace) -> None:
         print(f"Weights in {args.run / WEIGHTS_FILE}; next: python -m data_tools export --run {args.run}")
 
 
-def _found(folders: list[Path], name: str) -> Path:
+def found(folders: list[Path], name: str) -> Path:
+    """A file that a config names, in the first data folder that has it. Raises FileNotFoundError where none has."""
     for folder in folders:
         if (folder / name).exists():
             return folder / name

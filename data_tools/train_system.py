@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 from data_tools.train import DEFAULT_DATA, add_run_arguments
 
@@ -11,6 +12,9 @@ from data_tools.train import DEFAULT_DATA, add_run_arguments
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `python -m data_tools train-system`."""
     parser.add_argument("--config", required=True, help="a shipped config's name (vericar-small) or a TOML file")
+    parser.add_argument(
+        "--backbones", type=Path, default=Path("runs/backbones"), help="folder of the runs of train-backbone, by name"
+    )
     add_run_arguments(parser)
 
 
@@ -27,7 +31,8 @@ def run(args: argparse.Namespace) -> None:
     from data_tools.training.system_data import SystemData
     from data_tools.training.system_losses import losses_of
     from vehicle_demo.models.files import RUN_FILE, WEIGHTS_FILE
-    from vehicle_demo.models.systems import build_system
+    from vehicle_demo.models.settings import settings_from
+    from vehicle_demo.models.systems import SYSTEMS, build_system
 
     config = load_system_config(args.config)
     if args.threads:
@@ -38,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
             args.data or DEFAULT_DATA, args.cache, config.data, config.levels, config.withheld, config.seed
         )
     torch.manual_seed(config.seed)
-    network = build_system(config.system, config.network, config.pretrained)
+    network = build_system(config.system, config.started(args.backbones), config.pretrained)
     size = network.config.image_size
     accelerator.print(
         f"{config.system}: {len(data.taught)} pictures of {len(data.classes)} classes, {size} px, "
@@ -50,7 +55,9 @@ def run(args: argparse.Namespace) -> None:
     }
     if accelerator.is_main_process:
         args.run.mkdir(parents=True, exist_ok=True)
-        about = {"system": config.system, "config": asdict(config), "model": asdict(network.config), "labels": labels}
+        # Where the backbones' weights lay is nobody's business afterwards.
+        model = asdict(settings_from(SYSTEMS[config.system].config, config.settings()))
+        about = {"system": config.system, "config": asdict(config), "model": model, "labels": labels}
         (args.run / RUN_FILE).write_text(json.dumps(about, indent=1))
     losses: Any = losses_of(config.system, network, len(data.classes)).to(memory_format=torch.channels_last)
     for phase in config.phases:

@@ -307,8 +307,13 @@ def _in_tile(box: np.ndarray, tile: int) -> np.ndarray:
 def windowed(
     array: PictureArray, rows: np.ndarray, rng: np.random.Generator, least: float, size: int, mirror: bool
 ) -> Tensor:
-    """Windows over `least` to all of the picture and a little beyond, for pictures that are one vehicle or plate."""
-    windows = _random_windows(rng, len(rows), (least, 1.0 + _OUTSIDE))
+    """Pictures that are one vehicle or plate through `close_windows`: (len(rows), 3, size, size) in [0, 1]."""
+    return crop(array.pixels(rows), close_windows(rng, len(rows), least, mirror), size)
+
+
+def close_windows(rng: np.random.Generator, count: int, least: float, mirror: bool) -> Tensor:
+    """Windows (count, 4) for `crop` over `least` to all of a picture and a little beyond; some run backwards."""
+    windows = _random_windows(rng, count, (least, 1.0 + _OUTSIDE))
     if mirror:
-        windows = np.where(rng.random((len(rows), 1)) < 0.5, windows[:, [2, 1, 0, 3]], windows)
-    return crop(array.pixels(rows), torch.from_numpy(windows.astype(np.float32)), size)
+        windows = np.where(rng.random((count, 1)) < 0.5, windows[:, [2, 1, 0, 3]], windows)
+    return torch.from_numpy(windows.astype(np.float32))

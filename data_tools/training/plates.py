@@ -1,4 +1,4 @@
-"""Plate close-ups to learn reading from: real crops, drawn plates, and photos' plates that nobody has read.
+"""Plate close-ups to learn reading from: real crops, drawn plates, and photos' plates, read by eye or by nobody.
 
 Each is seen from elsewhere, lit anew and photographed again, from afar and badly, every time.
 """
@@ -23,8 +23,8 @@ from data_tools.drawing import fonts, plates, pressed
 from data_tools.drawing.plates import Layout, draw_text, random_layout, random_text
 from data_tools.training.augment import blur_some, change_light
 from data_tools.training.labels import plate_slots
+from data_tools.training.photo_plates import MARGIN, photo_plates
 from data_tools.training.pictures import training_pictures
-from data_tools.training.unread import MARGIN, unread_plates
 from vehicle_demo.models.plate_reader import READER_SIZE
 from vehicle_demo.recognition.rectify import homographies
 
@@ -32,12 +32,15 @@ from vehicle_demo.recognition.rectify import homographies
 _DRAWN_BY = (fonts.__file__, plates.__file__, pressed.__file__, __file__)
 # Height and width in pixels of the cached close-ups: a little more than the reader takes.
 _CACHED = (64, 192)
-# The drawn share of a batch; the rest is even among the real sources, whose styles and cameras differ.
-_DRAWN_SHARE = 0.6
+# The drawn share of a batch, and that of photos' plates; the rest is even among the sources of real crops, whose styles
+# and cameras differ.
+_DRAWN_SHARE, _PHOTO_SHARE = 0.45, 0.3
 # Of the drawn ones, those as North America presses them; beside them every style in the world.
 _PRESSED_SHARE = 0.6
 # A batch has one plate that nobody has read to so many whose text is known.
-_KNOWN_TO_UNREAD = 3
+_KNOWN_TO_UNREAD = 7
+# The share that stays as sharp as it is: photos' plates are small already.
+_SPARED_CLOSE_UP, _SPARED_PHOTO = 0.3, 0.6
 
 
 @dataclass(frozen=True)
@@ -64,41 +67,49 @@ class PlateCloseUps:
             raise FileNotFoundError(f"There are no training plates in {', '.join(map(str, folders))}.")
         decoded = [picture.decode() for picture in tqdm(pictures, desc="decoding plates")]
         drawn_pixels, drawn_texts, drawn_shapes = _drawn(cache, seed, drawn)
-        self._pixels = np.concatenate([np.stack([_stretched(image) for image in decoded]), drawn_pixels])
-        self._shapes = np.concatenate([[image.width / image.height for image in decoded], drawn_shapes])
+        photos = photo_plates(folders, cache, _CACHED)
+        read, self._unread = photos[photos.read], photos[~photos.read].pixels
+        crops = np.stack([_stretched(image) for image in decoded])
+        self._pixels = np.concatenate([crops, drawn_pixels, read.pixels])
+        self._shapes = np.concatenate([[image.width / image.height for image in decoded], drawn_shapes, read.shapes])
         texts = [picture.plate_text for picture in pictures] + drawn_texts
-        self._slots = torch.tensor([plate_slots(text) for text in texts])
-        sources = np.array([picture.source for picture in pictures])
-        self._groups = [np.arange(len(pictures), len(self._pixels))]
-        self._groups += [np.flatnonzero(sources == source) for source in np.unique(sources)]
-        self._shares = [_DRAWN_SHARE] + [(1 - _DRAWN_SHARE) / (len(self._groups) - 1)] * (len(self._groups) - 1)
-        self._unread = unread_plates(folders, cache, _CACHED)
+        self._slots = torch.tensor([plate_slots(text) for text in texts] + read.slots.tolist())
+        sources = np.array([picture.source for picture in pictures] + ["drawn"] * drawn + ["photos"] * len(read))
+        self._of_photos = sources == "photos"
+        self._groups = [np.flatnonzero(sources == source) for source in np.unique(sources)]
+        shares = {"drawn": _DRAWN_SHARE, "photos": _PHOTO_SHARE}
+        crop_share = (1 - _DRAWN_SHARE - _PHOTO_SHARE) / len({picture.source for picture in pictures})
+        weights = np.array([shares.get(source, crop_share) for source in np.unique(sources)])
+        self._shares = weights / weights.sum()
         self._seed = seed
 
     def batch_at(self, step: int, count: int) -> PlateBatch:
-        """A batch of `count` plates, of which a quarter is unread where the folders have such."""
+        """A batch of `count` plates, of which an eighth is unread where the folders have such."""
         rng = np.random.default_rng((self._seed, step))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         unread = count // (_KNOWN_TO_UNREAD + 1) if len(self._unread) else 0
         groups = rng.choice(len(self._groups), size=count - unread, p=self._shares)
         rows = np.array([rng.choice(self._groups[group]) for group in groups])
-        known = seen_from_elsewhere(_floats(self._pixels[rows]), rng)
-        pixels = photographed(lit(known, generator), self._shapes[rows], rng)
+        of_photos = self._of_photos[rows]
+        known = seen_from_elsewhere(_floats(self._pixels[rows]), rng, np.where(of_photos, MARGIN, 0.0))
+        spared = np.where(of_photos, _SPARED_PHOTO, _SPARED_CLOSE_UP)
+        pixels = photographed(lit(known, generator), self._shapes[rows], rng, spared)
         if not unread:
             nothing = pixels[:0]
             return PlateBatch(pixels * 2 - 1, self._slots[rows], nothing, nothing)
         photos = _floats(self._unread[rng.integers(len(self._unread), size=unread)])
         plain = as_in_use(photos, rng)
-        changed = photographed(lit(seen_from_elsewhere(photos, rng, MARGIN), generator), np.full(unread, 3.0), rng)
+        elsewhere = lit(seen_from_elsewhere(photos, rng, np.full(unread, MARGIN)), generator)
+        changed = photographed(elsewhere, np.full(unread, 3.0), rng, np.full(unread, _SPARED_CLOSE_UP))
         return PlateBatch(pixels * 2 - 1, self._slots[rows], plain * 2 - 1, changed * 2 - 1)
 
 
-def seen_from_elsewhere(pixels: Tensor, rng: np.random.Generator, margin: float = 0.0) -> Tensor:
+def seen_from_elsewhere(pixels: Tensor, rng: np.random.Generator, margins: np.ndarray) -> Tensor:
     """Each picture through a homography of its own: (N, 3, H, W) -> (N, 3, 48, 160).
 
     What the reader sees is a quadrilateral whose corners lie up to a seventh of a side beyond the plate's own, or a
-    little inside: boxes from a detector are loose, and plates are seen at an angle. The plate fills the picture up to
-    `margin` of its sides, and beyond the picture its rim goes on.
+    little inside: boxes from a detector are loose, and plates are seen at an angle. Each plate fills its picture but
+    for `margins` (N,) of its own sides around it; beyond the picture its rim goes on.
     """
     count = len(pixels)
     own = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float64)
@@ -108,7 +119,7 @@ def seen_from_elsewhere(pixels: Tensor, rng: np.random.Generator, margin: float 
     # Sheared, as a plate seen from the side is; the upright box round it then grows by as much.
     shear = rng.normal(0, 1, (count, 1)) * np.where(rng.random((count, 1)) < 0.5, 0.07, 0.28)
     corners[..., 1] += shear * own[:, 0] + np.abs(shear) * own[:, 1]
-    return _through(pixels, corners / (1 + 2 * margin))
+    return _through(pixels, corners / (1 + 2 * margins.reshape(-1, 1, 1)))
 
 
 def as_in_use(pixels: Tensor, rng: np.random.Generator) -> Tensor:
@@ -152,15 +163,16 @@ def lit(pixels: Tensor, generator: torch.Generator) -> Tensor:
     return (pixels + grain).clamp(0, 1)
 
 
-def photographed(pixels: Tensor, shapes: np.ndarray, rng: np.random.Generator) -> Tensor:
+def photographed(pixels: Tensor, shapes: np.ndarray, rng: np.random.Generator, spared: np.ndarray) -> Tensor:
     """Most of (N, 3, H, W) in [0, 1] as a camera far away keeps them: few pixels, sharpened, compressed as JPEG.
 
-    `shapes` (N,) are the plates' widths over their heights, which say how many rows of pixels so many columns have.
+    `shapes` (N,) are the plates' widths over their heights, which say how many rows of pixels so many columns have;
+    `spared` (N,) are how likely each is to stay as it is.
     """
     height, width = pixels.shape[2:]
     kept = (pixels * 255).round().byte().permute(0, 2, 3, 1).numpy()
     for row, shape in enumerate(shapes):
-        if rng.random() < 0.3:
+        if rng.random() < spared[row]:
             continue
         columns = round(float(np.exp(rng.uniform(np.log(36), np.log(150)))))
         rows = max(9, round(columns / shape * rng.uniform(0.85, 1.3)))
@@ -208,7 +220,9 @@ def drawn_views(layout: Layout, count: int, seed: int) -> tuple[np.ndarray, list
     """
     made = [close_up(np.random.default_rng((seed, row)), layout) for row in range(count)]
     pixels = _floats(np.stack([_stretched(image) for image, _ in made]))
-    seen = lit(seen_from_elsewhere(pixels, np.random.default_rng(seed)), torch.Generator().manual_seed(seed))
+    seen = lit(
+        seen_from_elsewhere(pixels, np.random.default_rng(seed), np.zeros(count)), torch.Generator().manual_seed(seed)
+    )
     return (seen * 255).round().byte().permute(0, 2, 3, 1).numpy(), [text for _, text in made]
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from data_tools.readers.levels import LEVELS
+from data_tools.training.backbone import load_backbone_config
 from data_tools.training.config import CONFIG_FOLDER, build, read_config
 from data_tools.training.loop import Schedule
+from vehicle_demo.models.files import WEIGHTS_FILE
 from vehicle_demo.models.systems import SYSTEMS
 
 _FOLDER = CONFIG_FOLDER / "systems"
@@ -37,7 +40,8 @@ class SystemConfig:
 
     `data` are kinds of picture by the names of our parquet files. A batch has `views` pictures each of `classes`
     classes; what a class is, and what the loss is told of it, `levels` say, coarsest first (see `readers.levels`).
-    The `withheld` share of names is never shown (see `known.withheld`).
+    The `withheld` share of names is never shown (see `known.withheld`). `backbones` are configs of `train-backbone`
+    whose weights the network starts from, each by the setting of the network that its options are.
     """
 
     system: str
@@ -50,6 +54,29 @@ class SystemConfig:
     network: Mapping[str, Any] = field(default_factory=dict)
     withheld: float = 0.0
     pretrained: bool = False
+    backbones: Mapping[str, str] = field(default_factory=dict)
+
+    def settings(self) -> dict[str, Any]:
+        """The network's, with the backbones' own options."""
+        own = {key: load_backbone_config(name).options for key, name in self.backbones.items()}
+        return {**self.network, **own}
+
+    def started(self, folder: Path) -> dict[str, Any]:
+        """The same, for a network that starts from the backbones' runs in `folder`.
+
+        Raises FileNotFoundError for a backbone that has not been trained.
+        """
+        settings = self.settings()
+        for key, name in self.backbones.items():
+            run = folder / Path(name).stem
+            weights = run / WEIGHTS_FILE
+            if not weights.exists():
+                raise FileNotFoundError(
+                    f"There is no {weights}: run `python -m data_tools train-backbone --config {name} --run {run}` "
+                    "first."
+                )
+            settings[key] = {**settings[key], "checkpoint_path": str(weights)}
+        return settings
 
     @property
     def batch(self) -> int:

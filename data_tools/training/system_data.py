@@ -51,11 +51,8 @@ class SystemData:
         seed: int,
     ) -> None:  # fmt: skip
         """Raises ValueError for a kind of picture that is none of these, or when there are not two classes."""
-        if not set(kinds) <= set(_ARRAYS):
-            raise ValueError(f"Systems learn from {' and '.join(_ARRAYS)}, not from {', '.join(kinds)}.")
-        arrays = [PictureArray(training_pictures(folders, kind), VEHICLE_SIDE, cache, _ARRAYS[kind]) for kind in kinds]
-        names = {picture.model for array in arrays for picture in array.pictures if picture.model}
-        self.withheld = withheld(names, share_withheld)
+        arrays = vehicle_arrays(folders, cache, kinds)
+        self.withheld = withheld_of(arrays, share_withheld)
         self._arrays, self._seed = arrays, seed
         rows = defaultdict[tuple[str, ...], list[tuple[int, int]]](list)
         for place, array in enumerate(arrays):
@@ -94,8 +91,25 @@ class SystemData:
             rows = np.array([drawn[spot][1] for spot in spots], np.int64)
             if spots:
                 images[spots] = windowed(array, rows, rng, _LEAST, size, mirror=True)
-        images = erase_some(blur_some(change_light(images, generator, 0.4), generator, 0.15), generator, 0.25)
+        images = spoilt(images, generator)
         cameras = [self._arrays[place].pictures[row].camera_id for place, row in drawn]
         places = [self.cameras.index(camera) if camera else -1 for camera in cameras]
         labels = self._labels[np.repeat(chosen, views)]
         return SystemBatch(normalise(images), labels, torch.tensor(places))
+
+
+def vehicle_arrays(folders: Sequence[Path], cache: Path, kinds: Sequence[str]) -> list[PictureArray]:
+    """The training pictures of each kind. Raises ValueError for a kind that is not of single vehicles."""
+    if not set(kinds) <= set(_ARRAYS):
+        raise ValueError(f"Systems learn from {' and '.join(_ARRAYS)}, not from {', '.join(kinds)}.")
+    return [PictureArray(training_pictures(folders, kind), VEHICLE_SIDE, cache, _ARRAYS[kind]) for kind in kinds]
+
+
+def withheld_of(arrays: Sequence[PictureArray], share: float) -> frozenset[str]:
+    """The share of all names in the arrays that is never shown (see `known.withheld`)."""
+    return withheld((picture.model for array in arrays for picture in array.pictures if picture.model), share)
+
+
+def spoilt(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Vehicles (N, 3, S, S) in [0, 1] in another light, some blurred, some with a piece erased."""
+    return erase_some(blur_some(change_light(images, generator, 0.4), generator, 0.15), generator, 0.25)

@@ -11,6 +11,7 @@ import torch
 from data_tools.__main__ import main
 from data_tools.drawing import fonts, pressed
 from data_tools.drawing.plates import LAYOUTS, random_layout, random_text
+from data_tools.training.photo_plates import photo_plates
 from data_tools.training.plates import (
     PlateBatch,
     PlateCloseUps,
@@ -20,6 +21,7 @@ from data_tools.training.plates import (
     seen_from_elsewhere,
 )
 from data_tools.training.reader import ReaderLosses
+from data_tools.training.readings import Readings
 from tests.data_tools.files import write_plate_photos, write_plates
 from tests.graphs import write_checkpoint
 from vehicle_demo.models.plate_reader import PlateReader
@@ -54,7 +56,7 @@ def test_a_plate_seen_from_elsewhere_is_still_all_there() -> None:
     plates = torch.zeros(64, 3, 64, 192)
     for y, x in ((12, 16), (12, 172), (48, 16), (48, 172)):
         plates[:, :, y : y + 5, x : x + 5] = 1
-    seen = seen_from_elsewhere(plates, np.random.default_rng(0))
+    seen = seen_from_elsewhere(plates, np.random.default_rng(0), np.zeros(64))
     assert seen.shape == (64, 3, 48, 160)
     marks = seen[:, 0] > 0.3
     quarters = [
@@ -75,14 +77,49 @@ def test_a_batch_is_the_same_whenever_it_is_asked_for_and_masks_what_is_unknown(
     assert len(batch.pixels) == 32 and not len(batch.plain)  # no photos, so none that nobody has read
 
 
-def test_a_quarter_of_a_batch_is_unread_where_there_are_photos(tmp_path: Path) -> None:
+def test_an_eighth_of_a_batch_is_unread_where_there_are_photos(tmp_path: Path) -> None:
     """The photo's plate is a white block: most of both views of it is white."""
     write_plates(tmp_path, ["AB123"])
     write_plate_photos(tmp_path, [("world", [0.5, 0.6, 0.4, 0.15], "")], split="train")
     batch = PlateCloseUps([tmp_path], tmp_path / "cache", seed=0, drawn=2).batch_at(0, 32)
-    assert len(batch.pixels) == 24 and batch.plain.shape == batch.changed.shape == (8, 3, 48, 160)
+    assert len(batch.pixels) == 28 and batch.plain.shape == batch.changed.shape == (4, 3, 48, 160)
     assert batch.plain[:, :, 16:32, 50:110].min() > 0.5
     assert not torch.equal(batch.plain, batch.changed)
+
+
+def test_plates_of_photos_teach_what_was_read_on_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One was read, one could not be, nobody looked at the third; who has not the photos learns nothing of it."""
+    write_plates(tmp_path, ["AB123"])
+    spots = [0.2, 0.5, 0.8]
+    write_plate_photos(tmp_path, [("world", [x, 0.6, 0.3, 0.15], "") for x in spots], split="train")
+    texts, output = tmp_path / "texts.csv", tmp_path / "readings.txt"
+    texts.write_text("path,box,text\n0.jpg,0,XY-7\n1.jpg,0,\n")
+    command = ["seal-readings", "--texts", str(texts), "--data", str(tmp_path), "--output", str(output)]
+    main(command)
+    main(command)  # the same readings again take the place of the first
+    assert len(output.read_text().splitlines()) == 2 and "XY" not in output.read_text()
+    monkeypatch.setattr("data_tools.training.photo_plates.READINGS_FILE", output)
+    photos = photo_plates([tmp_path], tmp_path / "cache", (64, 192))
+    assert photos.slots.tolist() == [[33, 34, -1, 7, 36, 36, 36, 36], [-1] * 8]
+    batch = PlateCloseUps([tmp_path], tmp_path / "cache", seed=0, drawn=2).batch_at(0, 64)
+    assert photos.slots[0].tolist() in batch.slots.tolist() and len(batch.plain) == 8
+    other = b"another photo"
+    assert Readings(output).text_of(other, 0) is None
+    texts.write_text("path,box,text\n0.jpg,0,xy7\n")
+    with pytest.raises(SystemExit, match="no reading"):
+        main(command)
+    texts.write_text("path,box,text\n9.jpg,0,XY7\n")
+    with pytest.raises(SystemExit, match="not among the training photos"):
+        main(command)
+
+
+def test_blocks_put_into_a_reader_change_nothing_at_first() -> None:
+    torch.manual_seed(0)
+    reader = PlateReader().eval()
+    pixels = torch.rand(2, 3, 48, 160) * 2 - 1
+    before = reader.read(pixels)
+    reader.refine = torch.nn.ModuleList([torch.nn.Identity(), torch.nn.Identity()])
+    torch.testing.assert_close(reader.read(pixels), before)
 
 
 def test_pressed_plates_differ_and_their_texts_fit_the_slots() -> None:
@@ -103,7 +140,7 @@ def test_a_font_that_is_not_installed_is_said_so() -> None:
 def test_from_afar_a_plate_is_coarser_and_stays_where_it_is() -> None:
     stripes = (torch.arange(160) % 2).float().expand(8, 3, 48, 160).clone()  # as fine as pixels are
     stripes[:, :, :, :80] = 0
-    seen = photographed(stripes, np.full(8, 3.0), np.random.default_rng(0))
+    seen = photographed(stripes, np.full(8, 3.0), np.random.default_rng(0), np.full(8, 0.3))
     assert seen.shape == stripes.shape
     coarser = (seen - stripes).abs().mean(dim=(1, 2, 3)) > 0.05
     assert 0 < coarser.sum() < 8  # most of them, not all

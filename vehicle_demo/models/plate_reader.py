@@ -14,13 +14,13 @@ READER_SIZE = (48, 160)
 class PlateReader(PlateMaps):
     """Maps of the plate, a second look over them, and the unified network's plate head on what that gives.
 
-    0.5 million parameters; it takes pixels as they are and normalises them itself.
+    0.8 million parameters; it takes pixels as they are and normalises them itself.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(refined=(1, 1))
         self.again = nn.TransformerEncoderLayer(WIDTH, HEADS, 4 * WIDTH, dropout=0.0, batch_first=True, norm_first=True)
-        # At first it changes nothing, so that it can be put into a reader that has learnt without it.
+        # At first it changes nothing, as the blocks do not: both can be put into a reader that has learnt without them.
         for last in (self.again.self_attn.out_proj, self.again.linear2):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
