@@ -55,10 +55,12 @@ def run(args: argparse.Namespace) -> None:
 def _write_checkpoint(args: argparse.Namespace) -> None:
     """`model.onnx`, `model_int8.onnx`, `weights.safetensors`, `run.json`, `training.jsonl` and `checkpoint.json`.
 
-    What `calibrate` chose is kept where the folder has it. A network that embeds is small enough as it is: no INT8.
+    What `calibrate` chose is kept where the folder has it. A network that embeds has no INT8: it is small, and its
+    weights are stored in fewer bits (see `compact`).
     """
     import json
 
+    from data_tools.compact import compact
     from vehicle_demo.models.embedder import Embedder
     from vehicle_demo.models.onnx_graph import export_graph
 
@@ -74,7 +76,9 @@ def _write_checkpoint(args: argparse.Namespace) -> None:
     graphs = {"fp32": graph.name}
     description = args.output / "checkpoint.json"
     kept = json.loads(description.read_text()) if description.exists() else {}
-    if not isinstance(model, Embedder):
+    if isinstance(model, Embedder):
+        compact(graph)
+    else:
         # Where a reader stands beside the graph, no plate's close-up goes through it.
         kinds = [kind for kind in _KINDS if kind != "plate_crops" or "reader" not in kept]
         quantise(graph, quantised, list(calibration_pictures(args.data, model.config.image_size, kinds)))

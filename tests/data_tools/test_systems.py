@@ -227,7 +227,7 @@ def test_a_run_becomes_a_checkpoint_that_recognises(folder: Path) -> None:
     with torch.no_grad():
         pixels = torch.from_numpy(recognizer.graphs[-1].prepare(picture))[None]
         expected = network.eval()(pixels)["reid_embeds"][0, 0]
-    np.testing.assert_allclose(vehicle.embedding, expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(vehicle.embedding, expected.numpy(), atol=5e-4)  # weights are kept in halves
     np.testing.assert_allclose(recognizer.embed([(picture, None)])[0], vehicle.embedding, atol=1e-6)
     main(["evaluate", "--checkpoint", str(output), "--data", str(folder), "--split", "train", "--limit", "4",
           "--output", str(folder / "figures.json")])  # fmt: skip
