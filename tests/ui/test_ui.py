@@ -12,9 +12,11 @@ import pytest
 from PIL import Image
 
 from tests.graphs import EMBEDDED, write_checkpoint, write_embedder
+from tests.retraining.drawn_heads import ABOUT, heads
 from vehicle_demo.recognition import Box, CheckpointError, PlateReading, Recognition, Scored, Vehicle, recognizer
 from vehicle_demo.recognition.checkpoint import Thresholds
 from vehicle_demo.recognition.results import Character
+from vehicle_demo.retraining.versions import BUILT_IN
 from vehicle_demo.ui.cards import cards_html, message_html
 from vehicle_demo.ui.exports import to_csv
 from vehicle_demo.ui.novelty import Known
@@ -80,6 +82,12 @@ def test_what_only_embeds_can_be_chosen_too(tmp_path: Path, monkeypatch: pytest.
     by_finder, by_looker = (services.recognizer(name).recognize(IMAGE).vehicles[0] for name in services.choices)
     assert by_looker.box == by_finder.box and by_looker.model == by_finder.model
     assert by_looker.embedding.shape == (EMBEDDED,) != by_finder.embedding.shape
+    # Heads that are promoted for the one that names answer whatever embeds.
+    versions = services.versions("drawn-nano FP32")
+    versions.promote(versions.add(heads(1, extra=1), ABOUT).name, "ada", BUILT_IN)
+    new_by_finder, new_by_looker = (services.recognizer(name).recognize(IMAGE).vehicles[0] for name in services.choices)
+    assert new_by_looker.model == new_by_finder.model != by_finder.model
+    np.testing.assert_allclose(new_by_looker.embedding, by_looker.embedding)
 
 
 def test_labels_cannot_bring_markup_into_the_page() -> None:

@@ -53,8 +53,11 @@ class Recognizer:
         heads: Heads | None = None,
         finder: CornerFinder | None = None,
         embedder: Graph | None = None,
+        naming: Checkpoint | None = None,
     ) -> None:
         """Join the parts; `heads` name type, make and model in place of the graph's own, and `embedder` embeds.
+
+        With an `embedder` the checkpoint goes by that one's name; `naming` is the one that the graph belongs to.
 
         Raises:
             CheckpointError: names, heads and graph do not belong together.
@@ -66,6 +69,7 @@ class Recognizer:
             labels = labels_from_metadata(graph.metadata)
         self._own = replace(checkpoint, labels=labels.completed(counts))
         self.checkpoint = heads.described(self._own) if heads else self._own
+        self.naming = naming or self._own
         self.hierarchy = Hierarchy(self.checkpoint.labels)
         self.graph = graph
         self._reader = reader
@@ -126,7 +130,7 @@ class Recognizer:
         if heads and heads.checkpoint and heads.checkpoint != self._own.folder:
             other = Recognizer.from_checkpoint(heads.checkpoint, threads=self.graph.threads).with_heads(heads)
             return other.embedding_by(self._own, self._embedder) if self._embedder else other
-        return Recognizer(self._own, self.graph, self._reader, heads, self._finder, self._embedder)
+        return Recognizer(self._own, self.graph, self._reader, heads, self._finder, self._embedder, self.naming)
 
     def embedding_by(self, checkpoint: Checkpoint, embedder: Graph) -> Recognizer:
         """The same vehicles with the same names, embedded by another checkpoint's graph.
@@ -135,7 +139,7 @@ class Recognizer:
         """
         thresholds = replace(self._own.thresholds, match=checkpoint.thresholds.match)
         named = replace(self._own, name=checkpoint.name, version=checkpoint.version, thresholds=thresholds)
-        return Recognizer(named, self.graph, self._reader, self._heads, self._finder, embedder)
+        return Recognizer(named, self.graph, self._reader, self._heads, self._finder, embedder, self.naming)
 
     @property
     def heads(self) -> Heads | None:

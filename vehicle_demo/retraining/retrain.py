@@ -27,8 +27,8 @@ from vehicle_demo.retraining.versions import About, Versions, folder_of
 
 
 def versions_of(home: Path, recognizer: Recognizer) -> Versions:
-    """The versions of a recogniser's heads in this home."""
-    checkpoint = recognizer.checkpoint
+    """The versions of a recogniser's heads in this home: those of the checkpoint that names, whatever embeds."""
+    checkpoint = recognizer.naming
     return Versions(folder_of(home, checkpoint), checkpoint.title, recognizer.features, reader_sha256(checkpoint))
 
 
