@@ -1,4 +1,4 @@
-"""Add what somebody read by eye on training photos' plates to the readings that the reader learns from."""
+"""Add what somebody read by eye on photos' plates to the readings that the reader learns from and is measured by."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ def run(args: argparse.Namespace) -> None:
     """Write the file anew with these readings in place of earlier ones of the same plates.
 
     Raises:
-        ValueError: a reading is none, or its photo is not among the training photos.
+        ValueError: a reading is none, or its photo is not in the data folders.
     """
-    from data_tools.training.pictures import training_pictures
-    from data_tools.training.readings import READINGS_FILE, sealed
+    from data_tools.readers import parquet
+    from data_tools.readers.readings import READINGS_FILE, sealed
 
     output = args.output or READINGS_FILE
-    photos = {picture.path: picture for picture in training_pictures(args.data or DEFAULT_DATA, "plate_photos")}
+    folders = args.data or DEFAULT_DATA
+    photos = {picture.path: picture for folder in folders for picture in parquet.read(folder, "plate_photos")}
     lines = dict(line.split() for line in output.read_text().splitlines()) if output.exists() else {}
     with args.texts.open(newline="") as rows:
         for row in csv.DictReader(rows):
             if row["path"] not in photos:
-                raise ValueError(f"{row['path']} is not among the training photos in the data folders.")
+                raise ValueError(f"There is no photo {row['path']} in {', '.join(map(str, folders))}.")
             plate, text = sealed(photos[row["path"]].encoded, int(row["box"]), row["text"]).split()
             lines[plate] = text
     output.write_text("".join(f"{plate} {lines[plate]}\n" for plate in sorted(lines)))

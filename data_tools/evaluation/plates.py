@@ -19,6 +19,8 @@ from vehicle_demo.recognition.boxes import overlaps, to_corners
 
 # From which IoU a plate counts as found; the boxes of `world` are loose.
 _SAME_PLATE, _SAME_LOOSE_PLATE = 0.5, {"world": 0.4}
+# Sources whose texts were read by people: where O and 0 look the same they could not always say which it is.
+_LOOK_ALIKE = ("openalpr", "world")
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def evaluate_plates(recognizer: Recognizer, data: Path, split: str, limit: int |
     """By source: `exact`, `cer` and `plates`. None when there are no such pictures.
 
     Texts are compared in upper case without spaces; a `-` in the truth matches any character or none; O and 0 count as
-    one character in sources whose name starts with `openalpr`.
+    one character in the sources of `openalpr` and `world`.
     """
     errors: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for read in read_crops(recognizer, data, split, limit):
@@ -90,7 +92,7 @@ def evaluate_plate_photos(recognizer: Recognizer, data: Path, split: str, limit:
         hits = shared >= _SAME_LOOSE_PLATE.get(picture.source, _SAME_PLATE)
         for label, own in zip(picture.boxes, hits, strict=True):
             read = {normalised(reading.text, picture.source) for reading, hit in zip(readings, own, strict=True) if hit}
-            exact = None if label.text is None else _says(read, normalised(label.text, picture.source))
+            exact = _says(read, normalised(label.text, picture.source)) if label.text else None
             answers[picture.source].append((bool(own.any()), exact))
     return {source: _photo_figures(pairs) for source, pairs in sorted(answers.items())} or None
 
@@ -108,7 +110,7 @@ def _photo_figures(answers: list[tuple[bool, bool | None]]) -> dict[str, Any]:
 def normalised(text: str, source: str) -> str:
     """The form in which texts are compared."""
     text = text.upper().replace(" ", "")
-    return text.replace("O", "0") if source.startswith("openalpr") else text
+    return text.replace("O", "0") if source.startswith(_LOOK_ALIKE) else text
 
 
 def edits(text: str, truth: str) -> int:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pyarrow.parquet as pq
 from PIL import Image
 
 from data_tools.readers.picture import LabelledBox, Picture
+from data_tools.readers.readings import READINGS_FILE, Readings
 
 # A detector's own score above which its box is good enough to learn from (looked at: tight on single cars above it).
 PSEUDO_BOX_SCORE = 0.5
@@ -105,9 +107,16 @@ def _plate_crop(row: dict) -> Picture:
 
 
 def _plate_photo(row: dict) -> Picture:
-    texts = row.get("texts") or [None] * len(row["boxes"])
-    boxes = tuple(_box(box, "plate", text or None) for box, text in zip(row["boxes"], texts, strict=True))
+    photo, texts = row["image"]["bytes"], row.get("texts") or [None] * len(row["boxes"])
+    read_by_eye = [_readings().text_of(photo, number) for number in range(len(texts))]
+    labelled = zip(row["boxes"], texts, read_by_eye, strict=True)
+    boxes = tuple(_box(box, "plate", text or read) for box, text, read in labelled)
     return Picture(**_common(row, row["source"]), boxes=boxes, labelled_kinds=frozenset({"plate"}))
+
+
+@cache
+def _readings() -> Readings:
+    return Readings(READINGS_FILE)
 
 
 def _drawn(row: dict) -> Picture:

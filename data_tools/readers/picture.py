@@ -15,7 +15,8 @@ class LabelledBox:
     """One labelled box.
 
     `box` is (cx, cy, w, h), each a fraction of the picture's width or height. `label` is a detection category, or one
-    of the coarser `vehicle` (some vehicle, kind unknown) and `plate`, whose `text` may be known.
+    of the coarser `vehicle` (some vehicle, kind unknown) and `plate`, whose `text` may be known: "-" is a character
+    that nobody can tell, and "" a plate that was looked at and cannot be read.
     """
 
     box: tuple[float, float, float, float]

@@ -1,4 +1,4 @@
-"""Plates of training photos, whose boxes are labelled, and what they say where somebody of us has read them."""
+"""Plates of training photos, whose boxes are labelled, and what they say where somebody has read them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from tqdm import tqdm
 from data_tools.readers.picture import Picture
 from data_tools.training.labels import plate_slots
 from data_tools.training.pictures import training_pictures
-from data_tools.training.readings import READINGS_FILE, Readings
 from vehicle_demo.recognition.boxes import to_corners
 
 # This part of a box's sides is kept around it on each side.
@@ -52,13 +51,12 @@ def photo_plates(folders: Sequence[Path], cache: Path, size: tuple[int, int]) ->
     Left out are those too small to be read, and those that were looked at and could not be.
     """
     pictures = training_pictures(folders, "plate_photos")
-    named = repr([MARGIN, _LEAST_PIXELS, size, [(picture.source, picture.path) for picture in pictures]])
-    made_by = named.encode() + READINGS_FILE.read_bytes()
-    path = cache / f"photo-plates-{hashlib.sha256(made_by).hexdigest()[:12]}.npz"
+    told = [(picture.source, picture.path, [box.text for box in picture.boxes]) for picture in pictures]
+    named = repr([MARGIN, _LEAST_PIXELS, size, told])
+    path = cache / f"photo-plates-{hashlib.sha256(named.encode()).hexdigest()[:12]}.npz"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        readings = Readings(READINGS_FILE)
-        cut = [plate for p in tqdm(pictures, desc="cutting plates out") for plate in _cut(p, size, readings)]
+        cut = [plate for p in tqdm(pictures, desc="cutting plates out") for plate in _cut(p, size)]
         unfinished = path.with_suffix(".part.npz")
         np.savez(
             unfinished,
@@ -71,15 +69,14 @@ def photo_plates(folders: Sequence[Path], cache: Path, size: tuple[int, int]) ->
     return PhotoPlates(kept["pixels"], kept["shapes"], kept["slots"])
 
 
-def _cut(picture: Picture, size: tuple[int, int], readings: Readings) -> Iterator[tuple[np.ndarray, float, list[int]]]:
-    boxes = [label.box for label in picture.boxes]
-    photo, image = picture.encoded, picture.decode()
-    for number, (x1, y1, x2, y2) in enumerate(to_corners(np.array(boxes).reshape(-1, 4)) * [*image.size, *image.size]):
-        text = readings.text_of(photo, number)
-        if x2 - x1 < _LEAST_PIXELS or text == "":
+def _cut(picture: Picture, size: tuple[int, int]) -> Iterator[tuple[np.ndarray, float, list[int]]]:
+    image = picture.decode()
+    corners = to_corners(np.array([label.box for label in picture.boxes]).reshape(-1, 4)) * [*image.size, *image.size]
+    for label, (x1, y1, x2, y2) in zip(picture.boxes, corners, strict=True):
+        if x2 - x1 < _LEAST_PIXELS or label.text == "":
             continue
         dx, dy = (x2 - x1) * MARGIN, (y2 - y1) * MARGIN
         # Beyond the photo it is black, as it is for the reader in use.
         window = (round(x1 - dx), round(y1 - dy), round(x2 + dx), round(y2 + dy))
         pixels = np.asarray(image.crop(window).resize(size[::-1], Image.Resampling.BILINEAR))
-        yield pixels, (x2 - x1) / max(y2 - y1, 1), plate_slots(text)
+        yield pixels, (x2 - x1) / max(y2 - y1, 1), plate_slots(label.text)

@@ -11,6 +11,7 @@ import torch
 from data_tools.__main__ import main
 from data_tools.drawing import fonts, pressed
 from data_tools.drawing.plates import LAYOUTS, random_layout, random_text
+from data_tools.readers.readings import Readings
 from data_tools.training.photo_plates import photo_plates
 from data_tools.training.plates import (
     PlateBatch,
@@ -21,7 +22,6 @@ from data_tools.training.plates import (
     seen_from_elsewhere,
 )
 from data_tools.training.reader import ReaderLosses
-from data_tools.training.readings import Readings
 from tests.data_tools.files import write_plate_photos, write_plates
 from tests.graphs import write_checkpoint
 from vehicle_demo.models.plate_reader import PlateReader
@@ -98,7 +98,7 @@ def test_plates_of_photos_teach_what_was_read_on_them(tmp_path: Path, monkeypatc
     main(command)
     main(command)  # the same readings again take the place of the first
     assert len(output.read_text().splitlines()) == 2 and "XY" not in output.read_text()
-    monkeypatch.setattr("data_tools.training.photo_plates.READINGS_FILE", output)
+    monkeypatch.setattr("data_tools.readers.parquet._readings", lambda: Readings(output))
     photos = photo_plates([tmp_path], tmp_path / "cache", (64, 192))
     assert photos.slots.tolist() == [[33, 34, -1, 7, 36, 36, 36, 36], [-1] * 8]
     batch = PlateCloseUps([tmp_path], tmp_path / "cache", seed=0, drawn=2).batch_at(0, 64)
@@ -109,7 +109,7 @@ def test_plates_of_photos_teach_what_was_read_on_them(tmp_path: Path, monkeypatc
     with pytest.raises(SystemExit, match="no reading"):
         main(command)
     texts.write_text("path,box,text\n9.jpg,0,XY7\n")
-    with pytest.raises(SystemExit, match="not among the training photos"):
+    with pytest.raises(SystemExit, match=r"no photo 9\.jpg"):
         main(command)
 
 

@@ -1,4 +1,4 @@
-"""What we have read by eye on plates of training photos, kept so that only who has the photo can read it.
+"""What we have read by eye on plates of photos, kept so that only who has the photo can read it.
 
 Number plates are personal data: their texts are not published with the project, nor which photo a line belongs to.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vehicle_demo.recognition.plates import ALPHABET, SLOTS
 
-READINGS_FILE = Path(__file__).parent / "configs" / "readings.txt"
+READINGS_FILE = Path(__file__).parent / "readings.txt"
 _CHARACTERS = ALPHABET + "- "
 
 
