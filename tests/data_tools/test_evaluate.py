@@ -11,6 +11,8 @@ import pytest
 from data_tools.evaluate import evaluate
 from data_tools.evaluation.detection import Scene, average_precision, best_threshold
 from data_tools.evaluation.plates import edits, normalised
+from data_tools.readers import parquet
+from data_tools.readers.readings import Readings, sealed
 from tests.data_tools.files import (
     street,
     write_cars,
@@ -104,6 +106,22 @@ def test_plates_in_photos_are_found_and_read_end_to_end(tmp_path: Path) -> None:
             "openalpr_e2e_us": {"found": 0.75, "exact": 0.5, "plates": 4},
             "world": {"found": 1.0, "plates": 1},
         }
+    }
+
+
+def test_plates_that_we_have_read_are_measured_and_those_nobody_could_read_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spots = [[0.5, 0.61, 0.165 + n / 100, 0.056] for n in range(4)]
+    write_plate_photos(tmp_path, [("world", spot, "") for spot in spots])
+    photos = [picture.encoded for picture in parquet.read(tmp_path, "plate_photos")]
+    readings = tmp_path / "readings.txt"
+    lines = [sealed(photo, 0, text) for photo, text in zip(photos, ("AB12", "AB13", ""), strict=False)]
+    readings.write_text("\n".join(lines))
+    monkeypatch.setattr("data_tools.readers.parquet._readings", lambda: Readings(readings))
+    recognizer = Recognizer.from_checkpoint(write_checkpoint(tmp_path / "checkpoint"))
+    assert evaluate(recognizer, tmp_path, "evaluation") == {
+        "plates_photos": {"world": {"found": 1.0, "exact": 0.5, "plates": 4}}
     }
 
 
