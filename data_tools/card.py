@@ -1,4 +1,4 @@
-"""Measure a checkpoint in both precisions; write the figures into its model card and draw its charts."""
+"""Measure a checkpoint in every precision; write the figures into its model card and draw its charts."""
 
 from __future__ import annotations
 
@@ -29,10 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write `figures.json`, the table between the card's two markers, and the charts that logs and plates give.
 
+    Of a network that only embeds the figures are those of `compare`.
+
     Raises:
         FileNotFoundError: the checkpoint has no README.md with both markers.
     """
     from data_tools.charts import draw_confusion, draw_curve
+    from data_tools.compare import measured, measured_table
     from data_tools.evaluate import evaluate
     from data_tools.evaluation.attributes import name_vehicles
     from data_tools.evaluation.plates import confusions, read_crops
@@ -42,23 +45,30 @@ def run(args: argparse.Namespace) -> None:
     text = card.read_text() if card.exists() else ""
     if BEGIN not in text or END not in text:
         raise FileNotFoundError(f"{card} must have the lines {BEGIN} and {END}: the table goes between them.")
-    figures = {
-        precision: evaluate(Recognizer.from_checkpoint(args.checkpoint, precision), args.data, args.split)
-        for precision in load_checkpoint(args.checkpoint).graphs
-    }
+    shown = Recognizer.from_checkpoint(args.checkpoint)
+    figures: Mapping[str, Any]
+    if shown.names_by_another:
+        # What is found and named would be the other's figures.
+        names = frozenset(load_checkpoint(args.checkpoint).labels.models)
+        figures = {shown.checkpoint.name: measured(shown, args.checkpoint, args.data, args.split, names, names, None)}
+        table = "\n".join(measured_table(figures)) + "\n"
+    else:
+        figures = {
+            precision: evaluate(Recognizer.from_checkpoint(args.checkpoint, precision), args.data, args.split)
+            for precision in shown.checkpoint.graphs
+        }
+        named = name_vehicles(shown, args.data, args.split, None)
+        table = figures_table(figures) + (f"\n{confusion_table(named)}" if named else "")
+        reads = read_crops(shown, args.data, args.split, None)
+        if reads:
+            draw_confusion(confusions(reads), args.checkpoint / CONFUSION)
     (args.checkpoint / "figures.json").write_text(json.dumps({args.split: figures}, indent=1) + "\n")
     before, rest = text.split(BEGIN)
-    shown = Recognizer.from_checkpoint(args.checkpoint)
-    named = name_vehicles(shown, args.data, args.split, None)
-    table = figures_table(figures) + (f"\n{confusion_table(named)}" if named else "")
     card.write_text(f"{before}{BEGIN}\n\n{table}\n{END}{rest.split(END)[1]}")
     print(table)
     for log, curve in LOGS.items():
         if (args.checkpoint / log).exists():
             draw_curve(args.checkpoint / log, args.checkpoint / curve)
-    reads = read_crops(shown, args.data, args.split, None)
-    if reads:
-        draw_confusion(confusions(reads), args.checkpoint / CONFUSION)
 
 
 def figures_table(figures: Mapping[str, Mapping[str, Any]]) -> str:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_tools.__main__ import main
+from data_tools.card import BEGIN, END
 from data_tools.compare import measured_table
 from data_tools.evaluation.cost import graph_cost, network_cost
 from data_tools.evaluation.papers import CLAIMS
@@ -105,6 +106,12 @@ def test_one_command_compares_what_embeds_with_what_finds(
     assert {"reid.map", "reranked.map"} <= set(whole) & set(small)
     printed = capsys.readouterr().out
     assert "| re-ID mAP" in printed and "Reported by the papers" in printed and "96.18" in printed
+    # The card of what only embeds has the same figures, and none of the finder's.
+    (looker / "README.md").write_text(f"{BEGIN}\n{END}\n")
+    main(["card", "--checkpoint", str(looker), "--data", str(data)])
+    card = (looker / "README.md").read_text()
+    (row,) = (line for line in card.splitlines() if line.startswith("| re-ID mAP, re-ranked"))
+    assert f"{small['reranked.map']:.3f}" in row and "detection" not in card
 
 
 def test_the_shipped_network_is_counted_whole() -> None:

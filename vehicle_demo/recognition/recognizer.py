@@ -162,6 +162,11 @@ class Recognizer:
         return (self.graph, self._embedder) if self._embedder else (self.graph,)
 
     @property
+    def names_by_another(self) -> bool:
+        """Whether its checkpoint only embeds, and another one's graph finds and names."""
+        return self._embedder is not None
+
+    @property
     def _embedding_graph(self) -> Graph:
         return self.graphs[-1]
 
