@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 DEFAULT_DATA = [Path("../shared/data")]
 
@@ -26,6 +29,17 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=None, help="CPU threads; all by default")
 
 
+def accelerator_for(args: argparse.Namespace) -> Accelerator:
+    """Where a run trains, by what `add_run_arguments` was told; sets the number of threads too."""
+    import torch
+
+    from data_tools.training.loop import make_accelerator
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    return make_accelerator(args.cpu)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `python -m data_tools train`."""
     parser.add_argument("--config", default="nano", help="a shipped config's name or a TOML file")
@@ -43,15 +57,13 @@ def run(args: argparse.Namespace) -> None:
     from data_tools.training.config import load_config
     from data_tools.training.data import TrainingData
     from data_tools.training.joint import JointLosses
-    from data_tools.training.loop import fit, make_accelerator
+    from data_tools.training.loop import fit
     from data_tools.training.start import read_from_git, start_from
     from vehicle_demo.models.files import RUN_FILE, WEIGHTS_FILE
     from vehicle_demo.models.vehicledino import PRESETS, VehicleDINO, describe_size
 
     config = load_config(args.config)
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    accelerator = make_accelerator(args.cpu)
+    accelerator = accelerator_for(args)
     folders = args.data or DEFAULT_DATA
     teacher = found(folders, config.feature_teacher) if config.feature_teacher else None
     with accelerator.main_process_first():  # which fills the cache for all

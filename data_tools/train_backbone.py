@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from data_tools.train import DEFAULT_DATA, add_run_arguments, found
+from data_tools.train import DEFAULT_DATA, accelerator_for, add_run_arguments, found
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,13 +19,11 @@ def run(args: argparse.Namespace) -> None:
     from safetensors.torch import save_model
 
     from data_tools.training.backbone import BackboneData, BackboneLosses, load_backbone_config
-    from data_tools.training.loop import fit, make_accelerator
+    from data_tools.training.loop import fit
     from vehicle_demo.models.files import WEIGHTS_FILE
 
     config = load_backbone_config(args.config)
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    accelerator = make_accelerator(args.cpu)
+    accelerator = accelerator_for(args)
     folders = args.data or DEFAULT_DATA
     with accelerator.main_process_first():  # which fills the cache for all
         data = BackboneData(folders, args.cache, config, found(folders, config.teacher))

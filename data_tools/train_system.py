@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from data_tools.train import DEFAULT_DATA, add_run_arguments
+from data_tools.train import DEFAULT_DATA, accelerator_for, add_run_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> None:
     import torch
     from safetensors.torch import save_model
 
-    from data_tools.training.loop import fit, make_accelerator
+    from data_tools.training.loop import fit
     from data_tools.training.system_config import load_system_config
     from data_tools.training.system_data import SystemData
     from data_tools.training.system_losses import losses_of
@@ -35,9 +35,7 @@ def run(args: argparse.Namespace) -> None:
     from vehicle_demo.models.systems import SYSTEMS, build_system
 
     config = load_system_config(args.config)
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    accelerator = make_accelerator(args.cpu)
+    accelerator = accelerator_for(args)
     with accelerator.main_process_first():  # which fills the cache for all
         data = SystemData(
             args.data or DEFAULT_DATA, args.cache, config.data, config.levels, config.withheld, config.seed
