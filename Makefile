@@ -17,7 +17,7 @@ test: $(VENV)/.tests system-packages
 train-nano: $(VENV)/.app fleet/drawn.parquet plate-fonts
 	$(PIP) install -q -r data_tools/requirements-teachers.txt
 	$(VENV)/bin/python -m data_tools train --config nano --data ../shared/data --data fleet --run runs/nano --cache cache
-	$(VENV)/bin/python -m data_tools export --run runs/nano --output checkpoints/vehicledino-nano --data ../shared/data --version 0.8.0
+	$(VENV)/bin/python -m data_tools export --run runs/nano --output checkpoints/vehicledino-nano --data ../shared/data --version 0.8.1
 	$(VENV)/bin/python -m data_tools train-reader --data ../shared/data --run runs/reader --cache cache
 	$(VENV)/bin/python -m data_tools train-corners --data ../shared/data --run runs/corners --cache cache
 
