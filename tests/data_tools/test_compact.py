@@ -65,11 +65,11 @@ def test_weights_too_large_for_half_precision_stay_as_they_are(tmp_path: Path) -
     assert np.array_equal(answers(tmp_path / "layers.onnx", x), whole)
 
 
-def test_the_shipped_graph_stays_below_ten_megabytes_and_those_for_plates_below_two(tmp_path: Path) -> None:
+def test_the_shipped_graph_stays_below_ten_megabytes_and_those_for_plates_below_two_and_a_half(tmp_path: Path) -> None:
     checkpoint = load_checkpoint(CHECKPOINT)
     beside = [path for path in (checkpoint.reader_path, checkpoint.corners_path) if path]
     assert checkpoint.graph_path("int8").stat().st_size <= 10_000_000
-    assert sum(path.stat().st_size for path in beside) <= 2_000_000
+    assert sum(path.stat().st_size for path in beside) <= 2_500_000
     shutil.copy(checkpoint.graph_path("int8"), tmp_path / "model_int8.onnx")
     compact(tmp_path / "model_int8.onnx")
     full, small = Graph(checkpoint.graph_path("int8")), Graph(tmp_path / "model_int8.onnx")
