@@ -90,6 +90,11 @@ def test_what_only_embeds_can_be_chosen_too(tmp_path: Path, monkeypatch: pytest.
     np.testing.assert_allclose(new_by_looker.embedding, by_looker.embedding)
 
 
+def test_a_visitor_meets_the_shipped_finder_first() -> None:
+    first, *others = find_services().choices
+    assert first == "vehicledino-nano FP32" and {"clip-senet-small FP32", "vericar-small FP32"} < set(others)
+
+
 def test_labels_cannot_bring_markup_into_the_page() -> None:
     html = cards_html(IMAGE, recognition(make="<img src=x onerror=alert(1)>"), Thresholds(), "n", KNOWN)
     assert "<img src=x" not in html and "&lt;img src=x" in html

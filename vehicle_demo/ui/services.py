@@ -12,6 +12,7 @@ from vehicle_demo.annotation.remote import Remote, remote_named
 from vehicle_demo.home import home as data_home
 from vehicle_demo.recognition import CheckpointError, Recognizer, load_checkpoint
 from vehicle_demo.recognition.heads import Heads
+from vehicle_demo.recognition.recognizer import FINDER
 from vehicle_demo.retraining.job import Jobs
 from vehicle_demo.retraining.retrain import versions_of
 from vehicle_demo.retraining.sharing import HEADS
@@ -123,7 +124,9 @@ def find_services(
     Raises:
         CheckpointError: there is none at all.
     """
-    sources = [str(path.parent) for path in sorted(folder.glob("*/checkpoint.json"))]
+    # What embeds alone comes after the one that finds and names for it.
+    shipped = sorted(folder.glob("*/checkpoint.json"), key=lambda path: (path.parent.name != FINDER.name, path))
+    sources = [str(path.parent) for path in shipped]
     if wanted := os.environ.get("VEHICLE_DEMO_CHECKPOINT"):
         sources.insert(0, wanted)
     if not sources:
