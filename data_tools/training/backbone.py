@@ -118,7 +118,8 @@ class BackboneData:
 
     def _answers(self, cache: Path, teacher: Path) -> np.ndarray:
         """(views, pictures, 1280) float16 on disk."""
-        listed = [(p.source, p.path) for p in (self._picture(place, row) for place, row in self._shown)]
+        pictures = [self._arrays[place].pictures[row] for place, row in self._shown]
+        listed = [(picture.source, picture.path) for picture in pictures]
         asked = repr([self._config.seed, self._config.views, _LEAST, listed]).encode() + teacher.read_bytes()
         path = cache / f"features-{hashlib.sha256(asked).hexdigest()[:12]}.npy"
         if not path.exists():
@@ -131,9 +132,6 @@ class BackboneData:
             kept.flush()
             unfinished.rename(path)
         return np.load(path, mmap_mode="r")
-
-    def _picture(self, place: int, row: int) -> Any:
-        return self._arrays[place].pictures[row]
 
 
 class BackboneLosses(Losses):

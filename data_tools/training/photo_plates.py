@@ -15,6 +15,7 @@ from data_tools.readers.picture import Picture
 from data_tools.training.labels import plate_slots
 from data_tools.training.pictures import training_pictures
 from vehicle_demo.recognition.boxes import to_corners
+from vehicle_demo.recognition.plates import SLOTS
 
 # This part of a box's sides is kept around it on each side.
 MARGIN = 0.15
@@ -62,7 +63,7 @@ def photo_plates(folders: Sequence[Path], cache: Path, size: tuple[int, int]) ->
             unfinished,
             pixels=np.stack([pixels for pixels, _, _ in cut]) if cut else np.zeros((0, *size, 3), np.uint8),
             shapes=np.array([shape for _, shape, _ in cut]),
-            slots=np.array([slots for _, _, slots in cut], np.int64).reshape(-1, 8),
+            slots=np.array([slots for _, _, slots in cut], np.int64).reshape(-1, SLOTS),
         )
         unfinished.rename(path)
     kept = np.load(path)
